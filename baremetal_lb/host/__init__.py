@@ -1,0 +1,1 @@
+"""The only package that opens sockets, netlink and processes."""

@@ -1,0 +1,1 @@
+"""IP address management: ranges, the ledger, sharing, eligibility of pools, allocation, utilization."""

@@ -1,0 +1,1 @@
+"""Layer 2 decisions: responder table, filter plan, announcement bursts, multicast groups."""

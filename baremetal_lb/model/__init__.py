@@ -1,0 +1,1 @@
+"""Values that several packages share: identifiers, addresses, views, configuration, reasons, problems."""

@@ -1,0 +1,1 @@
+"""The settled state of a whole cluster, computed from its objects, with reasons."""

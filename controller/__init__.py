@@ -1,0 +1,1 @@
+"""The controller: gives Services their IPs and records them in the ledger."""

@@ -1,0 +1,1 @@
+"""The speaker: makes the IPs that this node is to announce reachable."""
