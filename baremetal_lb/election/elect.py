@@ -1,0 +1,216 @@
+"""Election: which node announces an IP on the local link.
+
+A pure function of facts that every speaker has alike: all speakers with the same inputs name the same node, so no speaker asks another.
+The order of preference among the eligible candidates, each rule only narrowing what the rules before it left:
+
+1. nodes with a *ready* endpoint of each Local Service go before those whose endpoints only terminate;
+2. the node that a person asks for (annotation ``announcer``);
+3. the ledger's preferred announcer; this is what makes placement sticky: the controller rewrites it to whoever was elected when the
+   preferred one fell out, so a node that comes back takes nothing back;
+4. the current announcer, for callers that know it (the controller, when it chooses a new preferred one). Speakers pass None: who announces
+   just now is not a fact that all of them have alike;
+5. the greatest sum of ``preferredNodeSelectors`` weights;
+6. the announcer of the other IP of a dual-stack pair;
+7. rendezvous order of the IP.
+
+Invariants: exactly one announcer if there is an eligible candidate, and it is one of them; nothing depends on the order of any input;
+taking a node away that was not elected changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from baremetal_lb.election.eligibility import Claim, Verdict, claim_of, interfaces_named, verdict_on_claim, verdict_on_node
+from baremetal_lb.election.reasons import ExclusionReason
+from baremetal_lb.election.rendezvous import rendezvous_order
+from baremetal_lb.model.configuration import L2Advertisement, Pool, PreemptionPolicy
+from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.net import IPAddress, family_of
+from baremetal_lb.model.roster import Roster
+from baremetal_lb.model.views import EndpointView, NodeView, ServiceView
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionInput:
+    """All that the election of one IP reads."""
+
+    address: IPAddress
+    services: tuple[ServiceView, ...]
+    """All that share the IP."""
+    pool: Pool | None
+    advertisements: tuple[L2Advertisement, ...]
+    """All of the configuration."""
+    nodes: Mapping[str, NodeView]
+    endpoints: Mapping[ObjectKey, tuple[EndpointView, ...]]
+    """By Service."""
+    roster: Roster
+    preferred: str | None = None
+    """The ledger entry's announcer."""
+    current: str | None = None
+    """Who announces now; only for callers that are alone in deciding."""
+    ignore_exclude_lb: bool = False
+    sibling: str | None = None
+    """Who was elected for the other IP of a dual-stack pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One node's case."""
+
+    node: str
+    is_eligible: bool
+    reason: ExclusionReason | None = None
+    detail: str = ""
+    ready_endpoints: int = 0
+    """Ready endpoints of the Services here, of the IP's family."""
+
+    @property
+    def message(self) -> str:
+        """Return what people read: the reason's sentence with its particulars; "" for an eligible one."""
+        if self.reason is None:
+            return ""
+        return f"{self.reason.sentence} ({self.detail})" if self.detail else self.reason.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """Who announces, on which interfaces (None: all), and how each node fared."""
+
+    announcer: str | None
+    interfaces: frozenset[str] | None = None
+    candidates: tuple[Candidate, ...] = ()
+    """By node name."""
+    reason: ExclusionReason | None = None
+    """Why there is no announcer."""
+    best: str | None = None
+    """Who would be elected if neither a preferred nor a current announcer were there."""
+    left_out: Mapping[ObjectKey, ExclusionReason] = field(default_factory=dict)
+    """Services that could not be announced by themselves, with their reasons; the IP is announced for the others."""
+    preemption_delay: int | None = None
+    """After how many ns ``best`` is to replace a worse announcer (the shortest delay asked for); None: never."""
+
+    @property
+    def eligible(self) -> tuple[str, ...]:
+        """The nodes that could announce, by name."""
+        return tuple(candidate.node for candidate in self.candidates if candidate.is_eligible)
+
+
+def elect(subject: ElectionInput) -> Election:
+    """Elect the announcer of one IP. Never raises on any input."""
+    claims, left_out = _claims(subject)
+    judged = {name: _judge(subject, name, claims) for name in sorted(subject.nodes.keys() | subject.roster.members.keys())}
+    blocked = _reason_without_claims(subject, claims, left_out)
+    candidates = tuple(_candidate(name, verdicts, claims, blocked) for name, verdicts in judged.items())
+    reason = blocked or _reason_without_candidates(subject, claims, candidates)
+    if reason is not None:
+        return Election(None, candidates=candidates, reason=reason, left_out=left_out)
+    best, announcer = _place(subject, claims, [candidate.node for candidate in candidates if candidate.is_eligible])
+    return Election(
+        announcer,
+        interfaces=interfaces_named(_advertisements_on(announcer, subject, claims)),
+        candidates=candidates,
+        best=best,
+        left_out=left_out,
+        preemption_delay=min(
+            (a.preemption_delay for c in claims for a in c.advertisements if a.preemption is PreemptionPolicy.DELAYED), default=None
+        ),
+    )
+
+
+def _claims(subject: ElectionInput) -> tuple[list[Claim], dict[ObjectKey, ExclusionReason]]:
+    """Return the claims of the Services, by key, and the reasons of those that have none."""
+    claims: list[Claim] = []
+    left_out: dict[ObjectKey, ExclusionReason] = {}
+    if subject.pool is None:
+        return claims, left_out
+    for service in sorted(subject.services, key=lambda service: service.key):
+        claim = claim_of(
+            service,
+            family=family_of(subject.address),
+            pool=subject.pool,
+            advertisements=subject.advertisements,
+            endpoints=subject.endpoints.get(service.key, ()),
+        )
+        if isinstance(claim, Claim):
+            claims.append(claim)
+        else:
+            left_out[service.key] = claim
+    return claims, left_out
+
+
+def _judge(subject: ElectionInput, name: str, claims: Iterable[Claim]) -> tuple[Verdict, ...]:
+    """Return the node's own verdict alone if it is a bad one, else one verdict for each claim."""
+    node, member = subject.nodes.get(name), subject.roster.members.get(name)
+    own = verdict_on_node(node, member, ignore_exclude_lb=subject.ignore_exclude_lb)
+    if own.reason is not None or node is None or member is None:
+        return (own,)
+    family = family_of(subject.address)
+    return tuple(verdict_on_claim(node, member, claim, family) for claim in claims)
+
+
+def _candidate(name: str, verdicts: tuple[Verdict, ...], claims: list[Claim], blocked: ExclusionReason | None) -> Candidate:
+    bad = next((verdict for verdict in verdicts if verdict.reason is not None), Verdict(blocked))
+    return Candidate(name, bad.reason is None, bad.reason, bad.detail, sum(claim.ready_on.get(name, 0) for claim in claims))
+
+
+def _reason_without_claims(
+    subject: ElectionInput, claims: list[Claim], left_out: Mapping[ObjectKey, ExclusionReason]
+) -> ExclusionReason | None:
+    """Return why no node could announce, however fit; None if there is a claim."""
+    if not subject.services:
+        return ExclusionReason.NoService
+    if subject.pool is None:
+        return ExclusionReason.NoPool
+    return None if claims else left_out[min(left_out)]
+
+
+def _reason_without_candidates(subject: ElectionInput, claims: list[Claim], candidates: tuple[Candidate, ...]) -> ExclusionReason | None:
+    """Return why no node is eligible; None if one is."""
+    if any(candidate.is_eligible for candidate in candidates):
+        return None
+    if len(claims) > 1 and all(_could_alone(subject, claim, candidates) for claim in claims):
+        return ExclusionReason.NoCommonCandidate
+    return ExclusionReason.NoCandidate
+
+
+def _could_alone(subject: ElectionInput, claim: Claim, candidates: Iterable[Candidate]) -> bool:
+    """Tell whether some node could announce if this claim were the only one."""
+    return any(all(v.reason is None for v in _judge(subject, candidate.node, (claim,))) for candidate in candidates)
+
+
+def _place(subject: ElectionInput, claims: list[Claim], eligible: list[str]) -> tuple[str, str]:
+    """Return the best node and the announcer among the eligible, of which there is at least one."""
+    local = [claim for claim in claims if claim.is_local]
+    ready = [node for node in eligible if all(node in claim.ready_on for claim in local)] or eligible
+    wanted = [claim.service.wanted_announcer for claim in claims]
+    asked_for = next((node for node in wanted if node in ready), None)
+    best = asked_for or _best(subject, claims, ready)
+    sticky = next((node for node in (asked_for, subject.preferred, subject.current) if node in ready), None)
+    return best, sticky or best
+
+
+def _best(subject: ElectionInput, claims: list[Claim], nodes: list[str]) -> str:
+    scores = {node: _score(node, subject, claims) for node in nodes}
+    top = max(scores.values())
+    leaders = [node for node in nodes if scores[node] == top]
+    if subject.sibling in leaders:
+        return str(subject.sibling)
+    return rendezvous_order(leaders, subject.address)[0]
+
+
+def _score(node: str, subject: ElectionInput, claims: list[Claim]) -> int:
+    """Sum the weights of the matching preferences of each advertisement that selects the node."""
+    labels = subject.nodes[node].labels
+    return sum(
+        preference.weight
+        for advertisement in _advertisements_on(node, subject, claims)
+        for preference in advertisement.preferences
+        if preference.selector.matches(labels)
+    )
+
+
+def _advertisements_on(node: str, subject: ElectionInput, claims: list[Claim]) -> tuple[L2Advertisement, ...]:
+    """Return the advertisements of all claims that select the node, each once, by name."""
+    labels = subject.nodes[node].labels
+    found = {a.name: a for claim in claims for a in claim.advertisements if a.selects_node(labels)}
+    return tuple(found[name] for name in sorted(found))
