@@ -74,7 +74,8 @@ class ServiceView:
     created_utc: int = 0
     """creationTimestamp, ns since the epoch."""
     generation: int = 0
-    resource_version: str = ""
+    resource_version: str = field(default="", compare=False)
+    """No part of the value: a Service that differs in nothing else is the same to every decision."""
     labels: Mapping[str, str] = field(default_factory=dict)
     load_balancer_class: str | None = None
     cluster_ips: tuple[str, ...] = ()
@@ -200,3 +201,22 @@ class LedgerEntry:
     def has_service(self, uid: str) -> bool:
         """Tell whether the Service with this uid uses the IP."""
         return any(service.uid == uid for service in self.services)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """What is read of a Lease, be it of a speaker or of an election."""
+
+    key: ObjectKey
+    holder: str = ""
+    """"" when nobody holds it."""
+    duration: int = 0
+    """ns."""
+    renewed_utc: int = 0
+    """ns since the epoch, by the holder's clock: only that it changes means anything."""
+    acquired_utc: int = 0
+    transitions: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
+    resource_version: str = ""
