@@ -1,0 +1,126 @@
+"""Logs, metrics, health."""
+
+import io
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import aiohttp
+import pytest
+import structlog
+
+from baremetal_lb.election.reasons import ExclusionReason
+from baremetal_lb.model.ids import BAREMETAL_LB, METALLB, ObjectKey
+from baremetal_lb.telemetry.health import Health, serve
+from baremetal_lb.telemetry.logging import REDACTED, configure_logging
+from baremetal_lb.telemetry.metrics import Metrics
+
+
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield io.StringIO()
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_line_is_json_with_our_values_as_people_write_them(out: io.StringIO) -> None:
+    configure_logging(stream=out, component="speaker", node="n1")
+    structlog.get_logger("x").info(
+        "announcer_changed",
+        ip=ip_address("203.0.113.7"),
+        service=ObjectKey("shop", "web"),
+        reason=ExclusionReason.NodeDraining,
+        interfaces=frozenset({"eth1", "eth0"}),
+    )
+    line = json.loads(out.getvalue())
+    del line["timestamp"]
+    assert line == {
+        "component": "speaker",
+        "event": "announcer_changed",
+        "interfaces": ["eth0", "eth1"],
+        "ip": "203.0.113.7",
+        "level": "info",
+        "node": "n1",
+        "reason": "NodeDraining",
+        "service": "shop/web",
+    }
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_secret_is_never_written(out: io.StringIO, log_format: str) -> None:
+    configure_logging(stream=out, log_format=log_format)
+    structlog.get_logger("x").warning("peer_changed", bgp_password="hunter2", headers={"Authorization": "Bearer hunter2"})
+    assert "hunter2" not in out.getvalue()
+    assert out.getvalue().count(REDACTED) == 2
+
+
+def test_the_level_is_a_threshold_and_libraries_come_through(out: io.StringIO) -> None:
+    configure_logging(stream=out, level="warning")
+    structlog.get_logger("x").info("nothing")
+    logging.getLogger("aiohttp").warning("closed %s", "early")
+    (line,) = out.getvalue().splitlines()
+    assert json.loads(line)["text"] == "closed early"
+
+
+def test_an_exception_is_one_line_of_json(out: io.StringIO) -> None:
+    configure_logging(stream=out)
+    try:
+        int("odd")
+    except ValueError:
+        structlog.get_logger("x").exception("task_failed")
+    (line,) = out.getvalue().splitlines()
+    assert "ValueError: invalid literal" in json.loads(line)["exception"]
+
+
+def test_metric_names_carry_the_identity_and_reasons_are_label_values() -> None:
+    metrics = Metrics(METALLB, with_process=False)
+    metrics.counter("speaker_excluded", "Exclusions.", ("reason",)).inc(ExclusionReason.NoPool, by=2)
+    body, content_type = metrics.render()
+    assert b'metallb_speaker_excluded_total{reason="NoPool"} 2.0' in body
+    assert content_type.startswith("text/plain")
+
+
+def test_a_removed_series_is_gone() -> None:
+    metrics = Metrics(BAREMETAL_LB, with_process=False)
+    gauge = metrics.gauge("speaker_announced", "Announced.", ("ip",))
+    gauge.set(1, ip_address("203.0.113.7"))
+    gauge.remove("203.0.113.7")
+    gauge.remove("203.0.113.8")
+    assert b"203.0.113.7" not in metrics.render()[0]
+
+
+@pytest.mark.parametrize("is_one_port", [True, False])
+async def test_readiness_names_what_is_missing(*, is_one_port: bool) -> None:
+    complaint: str | None = "CAP_NET_RAW is missing"
+    health = Health(readiness={"kubernetes": lambda: None, "sockets": lambda: complaint})
+    port = free_port()
+    metrics_port = port if is_one_port else free_port()
+    metrics = Metrics(BAREMETAL_LB)
+    async with (
+        serve(health, metrics, health_port=port, metrics_port=metrics_port, health_host="127.0.0.1", metrics_host="127.0.0.1"),
+        aiohttp.ClientSession() as client,
+    ):
+        async with client.get(f"http://127.0.0.1:{port}/readyz") as response:
+            assert (response.status, await response.text()) == (503, "[+] kubernetes\n[-] sockets: CAP_NET_RAW is missing\n")
+        assert health.not_ready() == {"sockets": "CAP_NET_RAW is missing"}
+        complaint = None
+        for path, at in (("readyz", port), ("healthz", port), ("metrics", metrics_port)):
+            async with client.get(f"http://127.0.0.1:{at}/{path}") as response:
+                assert response.status == 200
+
+
+async def test_port_0_switches_a_server_off() -> None:
+    async with serve(Health(), Metrics(BAREMETAL_LB, with_process=False), health_port=0, metrics_port=0):
+        pass
