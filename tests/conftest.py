@@ -1,0 +1,20 @@
+"""Fixtures that several suites share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.kubeserver import KubeServer, running_server
+
+
+@pytest.fixture(scope="session")
+def kube_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
+    """Run the real etcd and kube-apiserver, built once and cached; one for the whole session."""
+    with running_server(tmp_path_factory.mktemp("kube")) as server:
+        yield server
+
+
+@pytest.fixture
+def kube_namespace(kube_server: KubeServer) -> str:
+    """Make a namespace that no other test uses."""
+    return kube_server.new_namespace()
