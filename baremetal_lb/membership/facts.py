@@ -1,0 +1,76 @@
+"""A member's facts as they travel: compact JSON, the same in a Lease's annotation and in a snapshot file.
+
+    {"serving":true,"incarnation":1764028800123,"interfaces":[{"name":"eth0","carrier":true,"families":["IPv4","IPv6"]}]}
+
+Unknown keys are ignored, so that a newer speaker may say more; what is missing or of the wrong type makes the whole unreadable.
+``parse(encode(x)) == x``, and ``encode`` gives equal facts equal texts, so an unchanged text means nothing to write.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from baremetal_lb.model.net import Family
+from baremetal_lb.model.roster import InterfaceFacts
+
+MAX_OCTETS = 64 * 1024
+MAX_INTERFACES = 512
+
+
+class MalformedFacts(ValueError):
+    """Somebody else's text is no member's facts; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFacts:
+    """What a speaker says of itself."""
+
+    is_serving: bool
+    incarnation: int
+    interfaces: tuple[InterfaceFacts, ...] = ()
+    """By name."""
+
+
+def encode(facts: MemberFacts) -> str:
+    """Return the text, with no space and keys in a fixed order."""
+    interfaces = [
+        {"name": i.name, "carrier": i.has_carrier, "families": sorted(family.value for family in i.families)}
+        for i in sorted(facts.interfaces, key=lambda facts: facts.name)
+    ]
+    value = {"serving": facts.is_serving, "incarnation": facts.incarnation, "interfaces": interfaces}
+    return json.dumps(value, separators=(",", ":"))
+
+
+def parse(text: str) -> MemberFacts:
+    """Read the text.
+
+    Raises:
+        MalformedFacts: it is too long, is no JSON, or a value is missing or of the wrong type.
+    """
+    if len(text) > MAX_OCTETS:
+        raise MalformedFacts(f"longer than {MAX_OCTETS} characters")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise MalformedFacts("no JSON") from None
+    interfaces = _typed(value, "interfaces", list)
+    if len(interfaces) > MAX_INTERFACES:
+        raise MalformedFacts(f"more than {MAX_INTERFACES} interfaces")
+    return MemberFacts(
+        is_serving=_typed(value, "serving", bool),
+        incarnation=_typed(value, "incarnation", int),
+        interfaces=tuple(sorted((_interface(item) for item in interfaces), key=lambda facts: facts.name)),
+    )
+
+
+def _interface(value: Any) -> InterfaceFacts:
+    families = _typed(value, "families", list)
+    known = frozenset(family for family in Family if family.value in families)
+    return InterfaceFacts(_typed(value, "name", str), _typed(value, "carrier", bool), known)
+
+
+def _typed(value: Any, key: str, expected: type) -> Any:
+    item = value.get(key) if isinstance(value, dict) else None
+    if type(item) is not expected:
+        raise MalformedFacts(f"{key} is missing or no {expected.__name__}")
+    return item

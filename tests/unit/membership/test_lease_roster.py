@@ -1,0 +1,194 @@
+"""The roster of Leases: aging by own renewals, freezing, planned exits, bad Leases."""
+
+import pytest
+
+from baremetal_lb.membership.facts import MemberFacts, encode
+from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions, is_same_for_election, node_of_lease
+from baremetal_lb.membership.reasons import LeaseReason
+from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.roster import Member, Roster
+from baremetal_lb.model.time import HOUR, MILLISECOND, SECOND
+from baremetal_lb.model.views import LeaseView
+
+ANNOTATION = "baremetal-lb.io/member"
+EPOCH = 1_000_000 * SECOND
+
+
+class World:
+    """Leases of some nodes as node ``me`` sees them; seconds of a made-up clock."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.machine = LeaseRoster(RosterOptions("me", ANNOTATION))
+        self.now = 100 * SECOND
+        for node in ("me", *nodes):
+            self.renew(node)
+
+    def lease(self, node: str, **fields: object) -> LeaseView:
+        values: dict[str, object] = {
+            "holder": f"{node}_1",
+            "duration": 4 * SECOND,
+            "renewed_utc": EPOCH + self.now,
+            "annotations": {ANNOTATION: encode(MemberFacts(True, 1))},
+        }
+        return LeaseView(ObjectKey("ns", f"speaker-{node}"), **(values | fields))  # type: ignore[arg-type]
+
+    def renew(self, *nodes: str, **fields: object) -> list[str]:
+        changed = []
+        for node in nodes:
+            changes = self.machine.lease_seen(self.lease(node, **fields), now=self.now, now_utc=EPOCH + self.now)
+            changed += [change.node for change in changes]
+        return changed
+
+    def seconds(self, count: int, *renewing: str) -> list[str]:
+        changed = []
+        for _ in range(count):
+            self.now += SECOND
+            changed += self.renew(*renewing)
+        return changed
+
+    @property
+    def alive(self) -> set[str]:
+        return {name for name, member in self.machine.roster.members.items() if member.is_alive}
+
+
+def test_a_member_that_falls_silent_dies_after_its_duration() -> None:
+    world = World("a", "b")
+    assert world.seconds(5, "a", "me") == []
+    assert world.seconds(1, "a", "me") == ["b"]
+    assert world.alive == {"me", "a"}
+    assert world.machine.roster.members["b"] == Member("b", is_alive=False, is_serving=True, incarnation=1, interfaces=())
+
+
+def test_it_is_back_with_its_next_renewal() -> None:
+    world = World("a")
+    world.seconds(9, "me")
+    assert world.alive == {"me"}
+    assert world.renew("a") == ["a"]
+    assert world.alive == {"me", "a"}
+
+
+def test_nobody_ages_while_own_renewals_do_not_come_back() -> None:
+    world = World("a")
+    world.seconds(3, "a", "me")
+    world.now += HOUR
+    assert world.machine.is_frozen(now=world.now)
+    assert world.seconds(4, "me") == []
+    assert world.alive == {"me", "a"}
+    assert world.seconds(2, "me") == ["a"]
+
+
+def test_others_renewals_do_not_stand_in_for_our_own() -> None:
+    world = World("a", "b")
+    world.seconds(60, "a")
+    assert world.alive == {"me", "a", "b"}
+
+
+def test_a_relist_restarts_all_ages() -> None:
+    world = World("a")
+    world.seconds(4, "me")
+    world.machine.relisted(now=world.now)
+    assert world.machine.is_frozen(now=world.now)
+    assert world.seconds(4, "me") == []
+    assert world.seconds(2, "me") == ["a"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"holder": ""}, {"annotations": {ANNOTATION: encode(MemberFacts(False, 1))}}], ids=["no holder", "not serving"]
+)
+def test_a_planned_exit_takes_effect_at_once_even_when_frozen(fields: dict[str, object]) -> None:
+    world = World("a")
+    world.now += MILLISECOND
+    assert world.renew("a", **fields) == ["a"]
+    assert not world.machine.roster.members["a"].is_serving
+
+
+def test_a_deleted_lease_only_stops_being_renewed() -> None:
+    world = World("a")
+    world.seconds(1, "me")
+    world.machine.lease_gone("speaker-a")
+    assert world.alive == {"me", "a"}
+    world.seconds(3, "me")
+    assert world.alive == {"me", "a"}
+    assert world.seconds(2, "me") == ["a"]
+    assert set(world.machine.roster.members) == {"me"}
+
+
+def test_a_lease_that_was_deleted_and_comes_back_never_died() -> None:
+    world = World("a")
+    world.seconds(3, "me")
+    world.machine.lease_gone("speaker-a")
+    assert world.seconds(20, "a", "me") == []
+    assert world.alive == {"me", "a"}
+
+
+def test_a_lease_of_yesterday_is_nobody_until_renewed() -> None:
+    world = World()
+    world.renew("a", renewed_utc=EPOCH - 24 * HOUR)
+    assert world.alive == {"me"}
+    world.seconds(1, "a", "me")
+    assert world.alive == {"me", "a"}
+
+
+def test_the_same_lease_again_is_no_renewal() -> None:
+    world = World("a")
+    renewed = world.now + EPOCH
+    for _ in range(6):
+        world.seconds(1, "me")
+        world.renew("a", renewed_utc=renewed)
+    assert world.alive == {"me"}
+
+
+@pytest.mark.parametrize(
+    ("lease", "reason"),
+    [
+        ({"annotations": {}}, LeaseReason.MissingFacts),
+        ({"annotations": {ANNOTATION: "{"}}, LeaseReason.MalformedFacts),
+        ({"key": ObjectKey("ns", "leader")}, LeaseReason.NotASpeaker),
+    ],
+)
+def test_a_bad_lease_is_ignored_with_a_reason(lease: dict[str, object], reason: LeaseReason) -> None:
+    world = World()
+    view = LeaseView(**({"key": ObjectKey("ns", "speaker-a"), "holder": "x", "renewed_utc": EPOCH} | lease))  # type: ignore[arg-type]
+    assert world.machine.lease_seen(view, now=world.now, now_utc=EPOCH) == ()
+    assert world.machine.problems == {view.key.name: reason}
+    assert set(world.machine.roster.members) == {"me"}
+
+
+def test_a_renewal_with_malformed_facts_counts_with_those_readable_last() -> None:
+    world = World("a")
+    for _ in range(10):
+        world.seconds(1, "me")
+        world.renew("a", annotations={ANNOTATION: "?"})
+    assert world.alive == {"me", "a"}
+    assert world.machine.problems == {"speaker-a": LeaseReason.MalformedFacts}
+    world.seconds(1, "a")
+    assert world.machine.problems == {}
+
+
+def test_own_facts_are_those_of_our_own_lease() -> None:
+    world = World()
+    assert world.machine.roster.members["me"].is_serving
+    world.now += SECOND
+    world.renew("me", annotations={ANNOTATION: encode(MemberFacts(False, 2))})
+    assert world.machine.roster.members["me"] == Member("me", is_alive=True, is_serving=False, incarnation=2, interfaces=())
+
+
+def test_a_restored_roster_is_frozen_until_leases_are_heard() -> None:
+    machine = LeaseRoster(RosterOptions("me", ANNOTATION))
+    members = Roster({"a": Member("a", interfaces=()), "b": Member("b", is_alive=False, interfaces=())})
+    machine.restore(members)
+    assert machine.roster == members
+    assert machine.is_frozen(now=0)
+
+
+def test_a_new_incarnation_alone_moves_nothing() -> None:
+    assert is_same_for_election(Member("a", incarnation=1), Member("a", incarnation=2))
+    assert not is_same_for_election(Member("a"), Member("a", is_serving=False))
+    assert not is_same_for_election(None, Member("a"))
+
+
+@pytest.mark.parametrize(
+    ("name", "node"), [("speaker-a", "a"), ("speaker-", None), ("controller", None), ("speaker-speaker-x", "speaker-x")]
+)
+def test_the_node_is_in_the_name_of_the_lease(name: str, node: str | None) -> None:
+    assert node_of_lease(name) == node
