@@ -1,13 +1,24 @@
-"""From a Decision to the ordered steps of the ledger protocol."""
+"""From a Decision to the ordered steps of the ledger protocol.
 
-from dataclasses import dataclass
+    gain      create the entry, or join one, or take up a held one
+    status    the IPs, the annotation and the condition of the Service, in one write
+    lose      leave an entry that has other users, else delete it (or hold it, for a Service that is gone and may come back)
+
+in this order: an entry exists before a status names its IP, and no status names an IP whose entry is given up (otherwise kube-proxy would
+still forward what somebody else was given). After any prefix of the steps, the rest is what is planned next. What is as it should
+be has no step: the plan of a settled Service is empty.
+"""
+
+from dataclasses import dataclass, replace
 
 from baremetal_lb.ipam.decision import Decision
 from baremetal_lb.ipam.ledger import Ledger
+from baremetal_lb.ipam.requests import LOAD_BALANCER
+from baremetal_lb.ipam.sharing import backend_key, sharing_key
 from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.net import IPAddress
-from baremetal_lb.model.views import LedgerEntry, ServiceView
+from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, ServiceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +91,94 @@ def plan_service(
 ) -> ServiceChanges:
     """Return the steps from what the Service and the ledger hold to what was decided; empty when nothing is to be done.
 
-    ``announcer`` is the preferred node for entries that are created. The owner of entries is ``ledger.owner``.
+    ``announcer`` is the preferred node for entries that are created or taken up. The owner of entries is ``ledger.owner``.
     """
-    raise NotImplementedError
+    gains = [
+        step
+        for address in decision.addresses
+        if (step := _gain(service, address, decision.pool or "", ledger, now_utc=now_utc, announcer=announcer)) is not None
+    ]
+    status = _status_step(service, decision, identity, owns_any=bool(ledger.entries_of(service.uid)))
+    losses = [_loss(service.uid, entry) for entry in ledger.entries_of(service.uid) if entry.address not in decision.addresses]
+    return ServiceChanges(service.key, service.uid, (*gains, *([status] if status is not None else []), *losses))
 
 
 def plan_gone(key: ObjectKey, uid: str, ledger: Ledger, *, now_utc: int) -> ServiceChanges:
     """Return the steps that release all that a Service which is gone (by uid) has in the ledger; retained as its pools say."""
-    raise NotImplementedError
+    steps: list[Step] = []
+    for entry in ledger.entries_of(uid):
+        segment = ledger.places.segment(entry.address)
+        retain_for = 0 if segment is None else segment.pool.retain_for
+        if retain_for > 0 and all(user.uid == uid for user in entry.services):
+            held = HeldFor(key, now_utc + retain_for)
+            steps.append(HoldEntry(replace(entry, services=(), sharing_key="", backend_key="", held_for=held)))
+        else:
+            steps.append(_loss(uid, entry))
+    return ServiceChanges(key, uid, tuple(steps))
 
 
 def plan_expired(ledger: Ledger, *, now_utc: int) -> tuple[Step, ...]:
-    """Return the deletions of entries whose hold has ended."""
-    raise NotImplementedError
+    """Return the deletions of our entries whose hold has ended."""
+    return tuple(
+        DeleteEntry(entry)
+        for entry in ledger.entries()
+        if entry.owner == ledger.owner and not entry.services and (entry.held_for is None or entry.held_for.until_utc <= now_utc)
+    )
+
+
+def apply_to_ledger(step: Step, ledger: Ledger) -> None:
+    """Do to a ledger in memory what a step does to the real one; steps on the status change nothing in it."""
+    match step:
+        case CreateEntry(entry) | UpdateEntry(entry) | HoldEntry(entry):
+            ledger.put(entry)
+        case DeleteEntry(entry):
+            ledger.drop(entry.address)
+        case AssignStatus() | ClearStatus():
+            pass
+
+
+def _gain(
+    service: ServiceView, address: IPAddress, pool: str, ledger: Ledger, *, now_utc: int, announcer: str | None
+) -> CreateEntry | UpdateEntry | None:
+    """Return the step after which the entry of an address names the Service with all that it is now."""
+    me = EntryService(service.key, service.uid, tuple(sorted(set(service.ports))))
+    key, backends = sharing_key(service), backend_key(service) or ""
+    entry = ledger.entry(address)
+    if entry is None:
+        return CreateEntry(LedgerEntry(address, ledger.owner, pool, (me,), key, backends, announcer, now_utc))
+    others = tuple(user for user in entry.services if user.uid != service.uid)
+    wanted = replace(entry, pool=pool, services=tuple(sorted((*others, me), key=lambda user: (user.key, user.uid))), held_for=None)
+    if not others:
+        wanted = replace(wanted, sharing_key=key, backend_key=backends)
+    if not entry.services:
+        wanted = replace(wanted, announcer=announcer or entry.announcer, since_utc=now_utc)
+    return None if wanted == entry else UpdateEntry(wanted)
+
+
+def _loss(uid: str, entry: LedgerEntry) -> UpdateEntry | DeleteEntry:
+    others = tuple(user for user in entry.services if user.uid != uid)
+    return UpdateEntry(replace(entry, services=others), is_release=True) if others else DeleteEntry(entry)
+
+
+def _status_step(service: ServiceView, decision: Decision, identity: Identity, *, owns_any: bool) -> AssignStatus | ClearStatus | None:
+    if service.type != LOAD_BALANCER:
+        is_ours = bool(service.ingress) or service.allocated_from_pool is not None or service.condition is not None or owns_any
+        return ClearStatus(service.key, service.uid, None) if is_ours else None
+    condition = decision.condition(identity, generation=service.generation)
+    says_so = service.condition is not None and (
+        (service.condition.status == "True") == condition.is_true
+        and service.condition.reason == condition.reason
+        and service.condition.message == condition.message
+    )
+    if decision.addresses:
+        as_is = _names_exactly(service, decision.addresses) and service.allocated_from_pool == decision.pool
+        return None if as_is and says_so else AssignStatus(service.key, service.uid, decision.addresses, decision.pool, condition)
+    as_is = not service.ingress and service.allocated_from_pool is None
+    return None if as_is and says_so else ClearStatus(service.key, service.uid, condition)
+
+
+def _names_exactly(service: ServiceView, addresses: tuple[IPAddress, ...]) -> bool:
+    """Tell whether the status has these IPs and nothing else, in whatever order; an absent ipMode is VIP."""
+    if len(service.ingress) != len(addresses) or any(entry.ip_mode not in (None, "VIP") for entry in service.ingress):
+        return False
+    return set(service.status_ips) == set(addresses)

@@ -9,6 +9,19 @@ from baremetal_lb.model.net import IPAddress
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A "no" with its particulars."""
+
+    reason: AllocationReason
+    detail: str = ""
+
+    @property
+    def message(self) -> str:
+        """What people read: the sentence of the reason, then the particulars."""
+        return f"{self.reason.sentence} {self.detail}" if self.detail else self.reason.sentence
+
+
+@dataclass(frozen=True, slots=True)
 class PoolVerdict:
     """One pool that was considered for a Service; ``reason`` is None for a pool that could serve it."""
 

@@ -1,0 +1,43 @@
+"""Adoption: the ledger's first entries, from what Services have in their status already.
+
+Only when a consistent LIST finds the ledger empty, and before anything else is written: every IP in the status of a Service that is ours
+gets an entry, inside a pool or not. The oldest Service comes first; where a younger one claims the same IP without being
+entitled to share it, it is left out and gets another IP later like anybody whose IP is not valid.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from baremetal_lb.ipam.ledger import Ledger
+from baremetal_lb.ipam.requests import LOAD_BALANCER
+from baremetal_lb.ipam.sharing import backend_key, objection, sharing_key
+from baremetal_lb.model.configuration import Configuration
+from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.views import EntryService, LedgerEntry, ServiceView
+
+
+def allocation_order(service: ServiceView) -> tuple[bool, bool, int, ObjectKey]:
+    """Sort key in which Services are decided: those that have an IP first, then the older, then by namespace and name.
+
+    A Service without creationTimestamp (a manifest that was never applied) is younger than all others.
+    """
+    return (not service.status_ips, not service.created_utc, service.created_utc, service.key)
+
+
+def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owner: str, now_utc: int) -> tuple[LedgerEntry, ...]:
+    """Return the entries to create for the given Services, all of which are ours, in the order in which they are to be created."""
+    ledger = Ledger(configuration, owner=owner)
+    order = []
+    for service in sorted((s for s in services if s.type == LOAD_BALANCER), key=allocation_order):
+        me = EntryService(service.key, service.uid, tuple(sorted(set(service.ports))))
+        for address in dict.fromkeys(service.status_ips):
+            entry = ledger.entry(address)
+            if entry is None:
+                segment = ledger.places.segment(address)
+                pool = "" if segment is None else segment.pool.name
+                key, backends = sharing_key(service), backend_key(service) or ""
+                ledger.put(LedgerEntry(address, owner, pool, (me,), key, backends, since_utc=service.created_utc or now_utc))
+                order.append(address)
+            elif objection(service, entry) is None:
+                ledger.put(replace(entry, services=tuple(sorted((*entry.services, me), key=lambda user: (user.key, user.uid)))))
+    return tuple(entry for address in order if (entry := ledger.entry(address)) is not None)

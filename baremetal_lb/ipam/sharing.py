@@ -1,0 +1,60 @@
+"""When Services may have one IP together.
+
+All must ask for it with the same key (annotation ``allow-shared-ip``, not empty), have different ports, and send traffic to compatible
+backends: whoever announces the IP gets the traffic of all of them. With externalTrafficPolicy Cluster any node will do, so those are
+compatible with each other. With Local the node must have the endpoints, so their selectors must be equal; an empty selector says nothing
+about where the endpoints are, hence such a Service never shares.
+
+The entry of the ledger holds what its users agreed upon. A Service is compared with the entry, never with another Service: whoever
+changes its mind loses, not those who stay with what was agreed. A Service that is alone on an IP may change what it likes.
+"""
+
+from baremetal_lb.ipam.decision import Refusal
+from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.model.views import LedgerEntry, ServiceView, TrafficPolicy
+
+SHARERS_MAX = 256
+"""Services in one entry of the ledger."""
+
+
+def backend_key(service: ServiceView) -> str | None:
+    """Return what must be equal for compatible backends, or None where nothing is compatible."""
+    if service.traffic_policy is TrafficPolicy.CLUSTER:
+        return ""
+    return ",".join(f"{key}={value}" for key, value in sorted(service.selector)) or None
+
+
+def sharing_key(service: ServiceView) -> str:
+    """Return the key under which the Service shares its IP; "" when it does not."""
+    return service.sharing_key or "" if backend_key(service) is not None else ""
+
+
+def objection(service: ServiceView, entry: LedgerEntry) -> Refusal | None:
+    """Return why the Service cannot use the IP of this entry beside its other users; None if it can."""
+    others = [user for user in entry.services if user.uid != service.uid]
+    if not others:
+        return None
+    names = _names([str(user.key) for user in others])
+    if not service.sharing_key or not entry.sharing_key:
+        return Refusal(AllocationReason.AddressInUse, f"{entry.address} belongs to {names}.")
+    if service.sharing_key != entry.sharing_key:
+        return Refusal(
+            AllocationReason.SharingKeyDiffers,
+            f"{entry.address} is shared by {names} as {entry.sharing_key!r}, not as {service.sharing_key!r}.",
+        )
+    if backend_key(service) != entry.backend_key:
+        return Refusal(AllocationReason.BackendsIncompatible, f"{entry.address} is shared by {names}.")
+    wanted = set(service.ports)
+    for user in others:
+        clashing = sorted(wanted.intersection(user.ports))
+        if clashing:
+            return Refusal(AllocationReason.PortsClash, f"{user.key} has {', '.join(map(str, clashing))} on {entry.address}.")
+    if len(others) >= SHARERS_MAX:
+        return Refusal(AllocationReason.TooManySharers, f"{entry.address} has {len(others)}.")
+    return None
+
+
+def _names(keys: list[str]) -> str:
+    """Name at most three, and say how many more there are."""
+    shown = ", ".join(keys[:3])
+    return shown if len(keys) <= 3 else f"{shown} and {len(keys) - 3} more"
