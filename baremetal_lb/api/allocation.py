@@ -161,7 +161,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> LedgerEntry:
     if not isinstance(metadata, Mapping):
         raise MalformedEntry("metadata: missing")
     try:
-        spec = IPAllocationSpec.model_validate(manifest.get("spec"))
+        spec = IPAllocationSpec.read(manifest.get("spec"))
         address = parse_address(spec.address)
         entry = LedgerEntry(
             address=address,

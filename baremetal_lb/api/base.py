@@ -14,9 +14,9 @@ Rules for models
   ``compile`` judges them, so that a file gets every problem at once and not just the first.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 NAME_MAX = 253
@@ -32,10 +32,21 @@ LIST_MAX = 256
 class ApiModel(BaseModel):
     """Base of all models: camelCase aliases, strict JSON types, unknown fields ignored (``parse.py`` reports them)."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="ignore", strict=True, frozen=True
+    )
+
+    @classmethod
+    def read(cls, data: object, *, forbid_unknown: bool = False) -> Self:
+        """Return the model of JSON data, whose keys are the API's names only.
+
+        Raises:
+            pydantic.ValidationError: with all faults, each with its place.
+        """
+        return cls.model_validate(data, by_alias=True, by_name=False, extra="forbid" if forbid_unknown else "ignore")
 
 
-def validations(*rules: tuple[str, str]) -> dict[str, Any]:
+def validations(*rules: tuple[str, str]) -> dict[str, JsonValue]:
     """Return the ``x-kubernetes-validations`` extension of (CEL rule, message for people) pairs."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
 
@@ -51,7 +62,36 @@ Text = Annotated[str, Field(max_length=TEXT_MAX)]
 Timestamp = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 """RFC 3339, UTC."""
 Duration = Annotated[str, Field(max_length=64)]
-"""A Go duration: ``90s``, ``1m30s``, ``0s``. Parsed by ``api.durations``."""
+"""A Go duration: ``90s``, ``1m30s``, ``0s``. Parsed by ``api.times``; CEL rules read it with ``duration()``."""
+IntOrString = Annotated[int | Annotated[str, Field(max_length=64)], WithJsonSchema({"x-kubernetes-int-or-string": True})]
+"""An exact count: an integer up to 2**63-1, decimal digits as text above."""
+SET: dict[str, JsonValue] = {"x-kubernetes-list-type": "set"}
+"""Schema extension of lists whose values must differ."""
+ATOMIC: dict[str, JsonValue] = {"x-kubernetes-list-type": "atomic"}
+Names = Annotated[list[Name], Field(max_length=LIST_MAX, json_schema_extra=SET)]
+ASN_MAX = 2**32 - 1
+RANGE_RULE = (
+    "self.contains('-') ? self.split('-').size() == 2 && isIP(self.split('-')[0].trim()) && isIP(self.split('-')[1].trim()) && "
+    "ip(self.split('-')[0].trim()).family() == ip(self.split('-')[1].trim()).family() : isCIDR(self)"
+)
+RangeText = Annotated[
+    str,
+    Field(
+        max_length=128,
+        json_schema_extra=validations(
+            (RANGE_RULE, "must be a CIDR (198.51.100.0/24) or a range of one family (198.51.100.1-198.51.100.9)")
+        ),
+    ),
+]
+"""CIDR or first-last."""
+RangeOrAddressText = Annotated[
+    str,
+    Field(
+        max_length=128,
+        json_schema_extra=validations((f"isIP(self) || ({RANGE_RULE})", "must be an IP address, a CIDR or a range of one family")),
+    ),
+]
+"""CIDR, first-last, or a single address."""
 Count = Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"format": "int64"})]
 
 
@@ -59,7 +99,11 @@ class LabelSelectorRequirement(ApiModel):
     """One requirement on one label (metav1.LabelSelectorRequirement)."""
 
     key: str = Field(max_length=NAME_MAX + 1 + LABEL_MAX, description="Label key that the requirement is about.")
-    operator: str = Field(max_length=32, description="In, NotIn, Exists or DoesNotExist.")
+    operator: str = Field(
+        max_length=32,
+        description="In, NotIn, Exists or DoesNotExist.",
+        json_schema_extra={"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
+    )
     values: list[Annotated[str, Field(max_length=TEXT_MAX)]] | None = Field(
         None, max_length=LIST_MAX, description="Values for In and NotIn (at least one); absent for Exists and DoesNotExist."
     )

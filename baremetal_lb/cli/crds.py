@@ -1,0 +1,53 @@
+"""``bmlb crds``: print the custom resource definitions, or write them to a directory, one file each."""
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from baremetal_lb.api.crds import file_name, render, to_yaml
+from baremetal_lb.model.ids import IDENTITIES
+
+app = typer.Typer(add_completion=False)
+
+
+class IdentityName(Enum):
+    """Identities that definitions can be rendered for."""
+
+    BAREMETAL_LB = "baremetal-lb"
+    METALLB = "metallb"
+
+
+class Output(Enum):
+    """Forms of output."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+@app.command()
+def crds(
+    identity: Annotated[IdentityName, typer.Option(help="API group of the kinds that MetalLB has, too.")] = IdentityName.BAREMETAL_LB,
+    output: Annotated[Output, typer.Option("--output", "-o", help="yaml, or json (one List).")] = Output.YAML,
+    directory: Annotated[
+        Path | None, typer.Option(help="Write one YAML file for each definition here, and remove other *.yaml files.")
+    ] = None,
+) -> None:
+    """Print the custom resource definitions, for ``bmlb crds | kubectl apply --server-side -f -``."""
+    definitions = render(IDENTITIES[identity.value])
+    if directory is None:
+        if output is Output.YAML:
+            typer.echo(to_yaml(definitions), nl=False)
+        else:
+            typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": definitions}, indent=2))
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = {file_name(crd): to_yaml([crd]) for crd in definitions}
+    for path in sorted(directory.glob("*.yaml")):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (directory / name).write_text(text, encoding="utf-8")
+    typer.echo(f"{len(wanted)} definitions written to {directory}")
