@@ -194,7 +194,7 @@ def _families(texts: Iterable[str]) -> Iterable[Family]:
 def _condition(conditions: Iterable[ConditionRecord] | None, condition_type: str) -> ConditionView | None:
     for c in conditions or ():
         if c.type == condition_type:
-            return ConditionView(c.status, c.reason or "", c.message or "", c.observed_generation)
+            return ConditionView(c.status, c.reason or "", c.message or "", c.observed_generation, nanoseconds(c.last_transition_time))
     return None
 
 

@@ -87,6 +87,7 @@ class ConditionRecord(BaseRecord):
     reason: str | None = None
     message: str | None = None
     observed_generation: int | None = None
+    last_transition_time: datetime | None = None
 
 
 class ServiceStatus(BaseRecord):

@@ -59,6 +59,8 @@ class ConditionView:
     reason: str
     message: str
     observed_generation: int | None = None
+    last_transition_utc: int = field(default=0, compare=False)
+    """ns since the epoch; for the writer, who keeps it while the status stays the same."""
 
 
 @dataclass(frozen=True, slots=True)
