@@ -117,6 +117,15 @@ def elect(subject: ElectionInput) -> Election:
     )
 
 
+def could_answer(subject: ElectionInput, node: str) -> bool:
+    """Tell whether a node meets all claims on the IP, be it fit to be elected or not: it may go on answering while another takes over."""
+    claims, _ = _claims(subject)
+    view, member = subject.nodes.get(node), subject.roster.members.get(node)
+    if not claims or view is None or member is None or view.is_network_unavailable:
+        return False
+    return all(verdict_on_claim(view, member, claim, family_of(subject.address)).reason is None for claim in claims)
+
+
 def _claims(subject: ElectionInput) -> tuple[list[Claim], dict[ObjectKey, ExclusionReason]]:
     """Return the claims of the Services, by key, and the reasons of those that have none."""
     claims: list[Claim] = []

@@ -1,6 +1,7 @@
 """A member's facts as they travel: compact JSON, the same in a Lease's annotation and in a snapshot file.
 
-    {"serving":true,"incarnation":1764028800123,"interfaces":[{"name":"eth0","carrier":true,"families":["IPv4","IPv6"]}]}
+    {"serving":true,"incarnation":1764028800123,
+     "interfaces":[{"name":"eth0","carrier":true,"families":["IPv4","IPv6"],"mac":"02:00:00:00:00:01"}]}
 
 Unknown keys are ignored, so that a newer speaker may say more; what is missing or of the wrong type makes the whole unreadable.
 ``parse(encode(x)) == x``, and ``encode`` gives equal facts equal texts, so an unchanged text means nothing to write.
@@ -10,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from baremetal_lb.model.net import Family
+from baremetal_lb.model.net import Family, Mac
 from baremetal_lb.model.roster import InterfaceFacts
 
 MAX_OCTETS = 64 * 1024
@@ -33,12 +34,15 @@ class MemberFacts:
 
 def encode(facts: MemberFacts) -> str:
     """Return the text, with no space and keys in a fixed order."""
-    interfaces = [
-        {"name": i.name, "carrier": i.has_carrier, "families": sorted(family.value for family in i.families)}
-        for i in sorted(facts.interfaces, key=lambda facts: facts.name)
-    ]
+    interfaces = [_described(facts) for facts in sorted(facts.interfaces, key=lambda facts: facts.name)]
     value = {"serving": facts.is_serving, "incarnation": facts.incarnation, "interfaces": interfaces}
     return json.dumps(value, separators=(",", ":"))
+
+
+def _described(facts: InterfaceFacts) -> dict[str, Any]:
+    families = sorted(family.value for family in facts.families)
+    described: dict[str, Any] = {"name": facts.name, "carrier": facts.has_carrier, "families": families}
+    return described if facts.mac is None else described | {"mac": str(facts.mac)}
 
 
 def parse(text: str) -> MemberFacts:
@@ -66,7 +70,13 @@ def parse(text: str) -> MemberFacts:
 def _interface(value: Any) -> InterfaceFacts:
     families = _typed(value, "families", list)
     known = frozenset(family for family in Family if family.value in families)
-    return InterfaceFacts(_typed(value, "name", str), _typed(value, "carrier", bool), known)
+    mac = None
+    if value.get("mac") is not None:
+        try:
+            mac = Mac.parse(_typed(value, "mac", str))
+        except ValueError:
+            raise MalformedFacts("mac is no hardware address") from None
+    return InterfaceFacts(_typed(value, "name", str), _typed(value, "carrier", bool), known, mac)
 
 
 def _typed(value: Any, key: str, expected: type) -> Any:

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from baremetal_lb.model.net import Family
+from baremetal_lb.model.net import Family, Mac
 
 BOTH_FAMILIES = frozenset(Family)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class InterfaceFacts:
     """One interface as its node publishes it; ``families`` are those that it can answer for (ARP, NDP)."""
 
     name: str
     has_carrier: bool = True
     families: frozenset[Family] = BOTH_FAMILIES
+    mac: Mac | None = None
+    """By this others know whose announcement they hear."""
 
     def can_answer(self, family: Family) -> bool:
         """Tell whether a question for an IP of this family would be heard and answered here."""

@@ -5,11 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baremetal_lb.membership.facts import MAX_OCTETS, MalformedFacts, MemberFacts, encode, parse
-from baremetal_lb.model.net import Family
+from baremetal_lb.model.net import Family, Mac
 from baremetal_lb.model.roster import InterfaceFacts
 
 interfaces = st.lists(
-    st.builds(InterfaceFacts, st.text(max_size=15), st.booleans(), st.frozensets(st.sampled_from(list(Family)))),
+    st.builds(
+        InterfaceFacts,
+        st.text(max_size=15),
+        st.booleans(),
+        st.frozensets(st.sampled_from(list(Family))),
+        st.none() | st.binary(min_size=6, max_size=6).map(Mac),
+    ),
     max_size=4,
     unique_by=lambda i: i.name,
 )
@@ -45,6 +51,7 @@ def test_what_is_encoded_is_parsed(value: MemberFacts) -> None:
         '{"serving":true,"incarnation":7}',
         '{"serving":true,"incarnation":7,"interfaces":[null]}',
         '{"serving":true,"incarnation":7,"interfaces":[{"name":"eth0","carrier":true}]}',
+        '{"serving":true,"incarnation":7,"interfaces":[{"name":"eth0","carrier":true,"families":[],"mac":"zz"}]}',
         "[" * 60_000,
         " " * (MAX_OCTETS + 1),
     ],
