@@ -17,6 +17,7 @@ the first pool that has both families; with PreferDualStack then the first with 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from baremetal_lb.ipam.admission import PoolGroups, admission_refusal, grouped
 from baremetal_lb.ipam.decision import Decision, PoolVerdict, Refusal
@@ -68,12 +69,12 @@ def decide(service: ServiceView, ledger: Ledger, *, namespaces: Mapping[str, Map
         if not isinstance(completed, Refusal):
             return _grant(case, completed, standing)
         if not case.needs_all_families:
-            return _grant(case, current, standing, remark=completed)
+            return _grant(case, current, standing)
     if service.is_deleting:
         return _keep(case, current, Refusal(AllocationReason.BeingDeleted))
     found, considered = _allocate(case)
     if isinstance(found, Refusal):
-        return _keep(case, current, found, considered)
+        return replace(_keep(case, current, found, considered), given_up=tuple(standing.lost.items()))
     return _grant(case, found, standing, considered=considered)
 
 
@@ -192,21 +193,22 @@ def _family_mismatch(case: Case) -> Refusal:
     return Refusal(AllocationReason.RequestFamilyMismatch, f"It asks for {asked} and serves {needed}; name one IP of each.")
 
 
-def _grant(
-    case: Case, picked: Picked, standing: Standing, *, remark: Refusal | None = None, considered: tuple[PoolVerdict, ...] = ()
-) -> Decision:
+def _grant(case: Case, picked: Picked, standing: Standing, *, considered: tuple[PoolVerdict, ...] = ()) -> Decision:
     addresses = _ordered(picked)
     segment = case.ledger.places.segment(addresses[0])
-    notes = [f"{address} was given up: {refusal.message}" for address, refusal in standing.lost.items()]
-    if len(addresses) < len(case.families):
+    pool = "" if segment is None else segment.pool.name
+    message = f"{' and '.join(map(str, addresses))} from pool {pool}."
+    if len(picked) < len(case.families):
         missing = " and ".join(family.value for family in case.families if family not in picked)
-        notes.append(f"There is no {missing}: {remark.message}" if remark is not None else f"No pool could add {missing}.")
+        rest = _complete(case, picked, pool)
+        message += f" No {missing}: {rest.message}" if isinstance(rest, Refusal) else ""
     return Decision(
         addresses,
-        None if segment is None else segment.pool.name,
-        message=" ".join(notes),
+        pool,
+        message=message,
         considered=considered,
         keeps=all(case.owns(address) for address in addresses),
+        given_up=tuple((address, refusal) for address, refusal in standing.lost.items() if address not in addresses),
     )
 
 

@@ -43,11 +43,13 @@ class Decision:
     pool: str | None = None
     reason: AllocationReason | None = None
     message: str = ""
-    """A full sentence with the particulars; with reason None it may be empty or a remark."""
+    """A sentence with the particulars: what it has and from where, or why not."""
     considered: tuple[PoolVerdict, ...] = ()
     """Every pool, in the order in which they were tried; empty when nothing new was looked for."""
     keeps: bool = False
     """The Service has these addresses in the ledger already; nothing is allocated, perhaps something is released."""
+    given_up: tuple[tuple[IPAddress, Refusal], ...] = ()
+    """What it had and could not keep, with the reasons; for events. The message is no place for it: it must stay the same once applied."""
 
     @property
     def is_satisfied(self) -> bool:

@@ -1,0 +1,39 @@
+"""The settled state of a whole cluster, computed from its objects.
+
+What the controller would have written when it has nothing more to write, and who would announce each IP, with reasons.
+
+A pure function: the two processes do the same piece by piece, ``bmlb plan`` prints it, tests compare a running system with it.
+Settling what is settled changes nothing.
+"""
+
+from dataclasses import dataclass
+
+from baremetal_lb.ipam.utilization import FamilyUsage, usage
+from baremetal_lb.model.net import Family
+from baremetal_lb.model.views import LedgerEntry
+from baremetal_lb.settle.addresses import ServiceOutcome, settle_addresses
+from baremetal_lb.settle.announcements import Announcement, settle_announcements
+from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
+from baremetal_lb.settle.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class SettledState:
+    """A cluster that has come to rest."""
+
+    services: tuple[ServiceOutcome, ...]
+    """By namespace and name; of every type and class."""
+    entries: tuple[LedgerEntry, ...]
+    """The ledger, by address."""
+    announcements: tuple[Announcement, ...]
+    """By address; one for each IP that a Service of ours has."""
+    usage: dict[str, dict[Family, FamilyUsage]]
+    """By pool."""
+
+
+def settle(cluster: ClusterObjects, *, options: SettleOptions) -> SettledState:
+    """Compute the settled state of a cluster."""
+    outcomes, ledger = settle_addresses(cluster, options)
+    views = tuple(outcome.service for outcome in outcomes)
+    announcements = settle_announcements(views, ledger, Surroundings(cluster, options))
+    return SettledState(outcomes, ledger.entries(), announcements, {pool: dict(counts) for pool, counts in usage(ledger).items()})

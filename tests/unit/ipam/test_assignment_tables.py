@@ -1,0 +1,136 @@
+"""Requested IPs, one Service after the other in one world: who may have which IP, alone and together."""
+
+import pytest
+
+from tests.support.ipam_world import World, pool, service
+
+# (name, IPs asked for, ports, sharing key, selector of a Local Service, IPs in the end, reason of what was not honoured)
+STEPS = [
+    ("s1", "198.51.100.4", "", None, None, "198.51.100.4", None),
+    ("s1", "198.51.100.4", "", None, None, "198.51.100.4", None),
+    ("s2", "198.51.100.4", "", None, None, "", "AddressInUse"),
+    ("s2", "198.51.100.5", "", None, None, "198.51.100.5", None),
+    ("s1", "198.51.100.5", "", None, None, "198.51.100.4", "AddressInUse"),
+    ("s3", "203.0.113.0", "", None, None, "", "AddressBuggy"),
+    ("s3", "203.0.113.255", "", None, None, "", "AddressBuggy"),
+    ("s3", "203.0.113.254", "", None, None, "203.0.113.254", None),
+    ("s4", "203.0.113.3", "TCP/80", "sharing", None, "203.0.113.3", None),
+    ("s4", "203.0.113.3", "TCP/80", "share", None, "203.0.113.3", None),
+    ("s3", "203.0.113.3", "TCP/80", "share", None, "203.0.113.254", "PortsClash"),
+    ("s3", "203.0.113.3", "TCP/443", "other", None, "203.0.113.254", "SharingKeyDiffers"),
+    ("s3", "203.0.113.3", "TCP/443", "share", "app=web", "203.0.113.254", "BackendsIncompatible"),
+    ("s3", "203.0.113.3", "TCP/443", "", None, "203.0.113.254", "AddressInUse"),
+    ("s3", "203.0.113.3", "TCP/443", "share", None, "203.0.113.3", None),
+    ("s3", "203.0.113.3", "UDP/80", "share", None, "203.0.113.3", None),
+    ("s5", "203.0.113.3", "TCP/8080", "share", None, "203.0.113.3", None),
+    ("s4", "203.0.113.254", "", None, None, "203.0.113.254", None),
+    ("s6", "10.9.9.9", "", None, None, "", "AddressNotInPool"),
+    ("s6", "198.51.100.4,2001:db8::4", "", None, None, "", "RequestFamilyMismatch"),
+    ("s6", "2001:db8::4", "", None, None, "", "RequestFamilyMismatch"),
+    ("s6", "198.51.100.6,198.51.100.7", "", None, None, "", "RequestMalformed"),
+    ("s6", "give me one", "", None, None, "", "RequestMalformed"),
+    ("s6", "198.51.100.6,", "", None, None, "", "RequestMalformed"),
+    ("s6", " 198.51.100.6 ", "", None, None, "198.51.100.6", None),
+    ("s6", "give me one", "", None, None, "198.51.100.6", "RequestMalformed"),
+    ("s6", None, "", None, None, "198.51.100.6", None),
+]
+
+
+def test_each_step_of_the_table_ends_as_it_says():
+    world = World(
+        pool("a", "198.51.100.4/30", "2001:db8::4/127"),
+        pool("b", "203.0.113.0/24", "2001:db8::4:0/120", avoid_buggy_ips=True),
+    )
+    for number, (name, ips, ports, key, selector, expected, reason) in enumerate(STEPS):
+        world.put(service(name, ips=ips, ports=ports, shares=key, local=selector))
+        assert (number, world.ips(name), world.reason(name)) == (number, expected, reason)
+
+
+LOCAL = [
+    ("equal selectors", "app=web,tier=1", "tier=1,app=web", None),
+    ("different selectors", "app=web", "app=db", "BackendsIncompatible"),
+    ("Cluster beside Local", None, "app=web", "BackendsIncompatible"),
+    ("Local beside Cluster", "app=web", None, "BackendsIncompatible"),
+    ("empty selectors", "", "", "AddressInUse"),
+    ("an empty selector beside Cluster", None, "", "BackendsIncompatible"),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "reason"), [row[1:] for row in LOCAL], ids=[row[0] for row in LOCAL])
+def test_local_services_share_only_with_equal_selectors(first, second, reason):
+    world = World(pool("a", "198.51.100.0/24"))
+    world.put(service("s1", ips="198.51.100.7", shares="k", ports="TCP/80", local=first))
+    world.put(service("s2", ips="198.51.100.7", shares="k", ports="TCP/81", local=second))
+    assert world.reason("s2") == reason
+    assert world.ips("s2") == ("198.51.100.7" if reason is None else "")
+    assert world.ips("s1") == "198.51.100.7"
+
+
+def test_whoever_changes_its_mind_leaves_and_the_other_stays():
+    world = World(pool("a", "198.51.100.0/24"))
+    world.put(service("old", shares="k", ports="TCP/80"))
+    world.put(service("new", shares="k", ports="TCP/81"))
+    assert world.ips("new") == world.ips("old") == "198.51.100.0"
+    world.put(service("old", shares="other", ports="TCP/80"))
+    assert (world.ips("old"), world.ips("new")) == ("198.51.100.1", "198.51.100.0")
+    world.put(service("old", shares="k", ports="TCP/80"))
+    assert world.ips("old") == "198.51.100.1", "a valid IP stays, also when a shared one could be had"
+
+
+def test_a_port_that_is_added_and_clashes_costs_only_the_one_that_added_it():
+    world = World(pool("a", "198.51.100.0/24"))
+    world.put(service("old", shares="k", ports="TCP/80"), service("new", shares="k", ports="TCP/81"))
+    world.put(service("old", shares="k", ports="TCP/80 TCP/81"))
+    assert (world.ips("old"), world.ips("new")) == ("198.51.100.1", "198.51.100.0")
+
+
+def test_a_sharing_service_prefers_the_ip_of_its_key_to_a_free_one():
+    world = World(pool("a", "198.51.100.0/24"), pool("b", "203.0.113.0/24"))
+    world.put(service("s1", shares="k", ports="TCP/80", wants_pool="b"))
+    world.put(service("s2", shares="k", ports="TCP/81"))
+    world.put(service("s3", shares="k", ports="TCP/80"))
+    assert [world.ips(name) for name in ("s1", "s2", "s3")] == ["203.0.113.0", "203.0.113.0", "198.51.100.0"]
+
+
+def test_namespaces_do_not_limit_sharing():
+    world = World(pool("a", "198.51.100.0/24"))
+    world.put(service("one/s", shares="k", ports="TCP/80"), service("two/s", shares="k", ports="TCP/81"))
+    assert world.ips("one/s") == world.ips("two/s") == "198.51.100.0"
+
+
+def test_both_the_field_and_the_annotation_is_refused_and_costs_nothing():
+    world = World(pool("a", "198.51.100.0/24"))
+    world.put(service("s", ips="198.51.100.3", spec_load_balancer_ip="198.51.100.3"))
+    assert (world.ips("s"), world.reason("s")) == ("", "RequestedTwice")
+    world.put(service("s", ips="198.51.100.3"))
+    world.put(service("s", ips="198.51.100.3", spec_load_balancer_ip="198.51.100.4"))
+    assert (world.ips("s"), world.reason("s")) == ("198.51.100.3", "RequestedTwice")
+
+
+@pytest.mark.parametrize(
+    ("ips", "wants_pool", "expected", "reason"),
+    [
+        ("198.51.100.3", "b", "", "RequestedPoolMismatch"),
+        ("198.51.100.3", "a", "198.51.100.3", None),
+        (None, "nope", "", "UnknownPool"),
+        (None, "b", "203.0.113.0", None),
+        ("", "", "198.51.100.0", None),
+        ("203.0.113.9", None, "203.0.113.9", None),
+    ],
+)
+def test_pool_and_ip_requests_go_together(ips, wants_pool, expected, reason):
+    world = World(pool("a", "198.51.100.0/24"), pool("b", "203.0.113.0/24", auto_assign=False))
+    world.put(service("s", ips=ips, wants_pool=wants_pool))
+    assert (world.ips("s"), world.reason("s")) == (expected, reason)
+
+
+def test_a_failed_request_keeps_the_ip_and_a_good_one_moves_it():
+    world = World(pool("a", "198.51.100.0/24"), pool("b", "203.0.113.0/31"))
+    world.put(service("s"))
+    for wish in ({"ips": "10.9.9.9"}, {"wants_pool": "nope"}, {"ips": "2001:db8::1"}, {"ips": "203.0.113.1", "wants_pool": "a"}):
+        world.put(service("s", **wish))
+        assert (world.ips("s"), world.reason("s") is not None) == ("198.51.100.0", True)
+    world.put(service("s", wants_pool="b"))
+    assert (world.ips("s"), len(world.entries)) == ("203.0.113.0", 1)
+    world.put(service("s", ips="198.51.100.9"))
+    assert (world.ips("s"), world.reason("s"), len(world.entries)) == ("198.51.100.9", None, 1)
