@@ -28,6 +28,12 @@ class Family(Enum):
         """The other one of the two."""
         return Family.IPV6 if self is Family.IPV4 else Family.IPV4
 
+    def __lt__(self, other: "Family") -> bool:
+        return self.bits < other.bits
+
+    def __le__(self, other: "Family") -> bool:
+        return self.bits <= other.bits
+
 
 def family_of(address: IPAddress) -> Family:
     """Return the family of an address."""
