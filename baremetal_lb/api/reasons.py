@@ -29,7 +29,6 @@ class ConfigurationReason(Reason):
     InvalidFormat = "The value does not have the form that it needs."
 
     # addresses
-    NoAddresses = "The object names no addresses."
     UnparsableRange = "The text is neither a CIDR nor a range of addresses."
     ReversedRange = "The range ends before it starts."
     MixedFamilyRange = "The range mixes IPv4 and IPv6."

@@ -1,0 +1,186 @@
+"""BGPPeer and BFDProfile: validation (their behaviour comes with the BGP rooms).
+
+Peers are compared where they can meet: in one VRF and on one node. There a router would see one speaker with two router ids, two own
+autonomous systems or two sessions to one address; the younger peer is at fault. Where no nodes are known, peers are taken to meet.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from baremetal_lb.api.compile_pools import duration_at
+from baremetal_lb.api.faults import Fault
+from baremetal_lb.api.frame import Item
+from baremetal_lb.api.node_sets import NodeChoice, node_choice
+from baremetal_lb.api.peers import BFDProfileSpec, BGPPeerSpec
+from baremetal_lb.api.ranges import parse_ip
+from baremetal_lb.api.reasons import ConfigurationReason
+from baremetal_lb.api.reasons import ConfigurationReason as Why
+from baremetal_lb.api.secrets import SecretFacts, has_control_characters
+from baremetal_lb.api.selectors import compile_selectors
+from baremetal_lb.model.net import IPAddress, family_of
+from baremetal_lb.model.time import SECOND
+from baremetal_lb.model.views import NodeView
+
+HOLD_TIME_MIN = 3 * SECOND
+TIME_MAX = 65535 * SECOND
+"""Longest time that BGP's 16-bit fields of seconds can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class BFDDraft:
+    """What others must know of a BFDProfile."""
+
+    has_echo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDraft:
+    """What decides whether peers contradict each other."""
+
+    vrf: str
+    end: IPAddress | str
+    """Address of the peer, or the interface of an unnumbered session."""
+    router_id: IPAddress | None
+    my_asn: int
+    nodes: NodeChoice
+    bfd_profile: str
+    secret: str
+
+
+def compile_bfd_profile(item: Item, spec: BFDProfileSpec) -> tuple[BFDDraft, list[Fault]]:  # noqa: ARG001  # one signature for all kinds
+    """Compile one profile; the schema says all there is to say."""
+    return BFDDraft(spec.echo_mode is True), []
+
+
+def compile_peer(item: Item, spec: BGPPeerSpec, nodes: Sequence[NodeView]) -> tuple[PeerDraft, list[Fault]]:  # noqa: ARG001  # as above
+    """Compile one peer by itself."""
+    selectors, faults = compile_selectors(spec.node_selectors, "spec.nodeSelectors")
+    faults += _asn_faults(spec)
+    end, found = _end(spec)
+    faults += found
+    router_id, found = _router_id(spec)
+    faults += found + _timer_faults(spec) + _text_faults(spec)
+    secret = (spec.password_secret.name if spec.password_secret else None) or ""
+    if spec.password and secret:
+        faults.append(Fault("spec.passwordSecret", Why.ConflictingPassword, "Give password or passwordSecret."))
+    draft = PeerDraft(spec.vrf or "", end, router_id, spec.my_asn, node_choice(selectors, nodes), spec.bfd_profile or "", secret)
+    return draft, faults
+
+
+def _asn_faults(spec: BGPPeerSpec) -> list[Fault]:
+    faults: list[Fault] = []
+    if not spec.peer_asn and not spec.dynamic_asn:
+        faults.append(Fault("spec.peerASN", Why.MissingASN, "Give peerASN or dynamicASN."))
+    if spec.peer_asn and spec.dynamic_asn:
+        faults.append(Fault("spec.dynamicASN", Why.ConflictingASN, "Give peerASN or dynamicASN."))
+    if spec.dynamic_asn not in (None, "", "internal", "external"):
+        faults.append(Fault("spec.dynamicASN", Why.NotAllowed, "dynamicASN must be internal or external."))
+    if spec.ebgp_multi_hop and spec.peer_asn == spec.my_asn:
+        faults.append(Fault("spec.ebgpMultiHop", Why.MultihopWithinAS, f"Both ends are in AS {spec.my_asn}."))
+    return faults
+
+
+def _end(spec: BGPPeerSpec) -> tuple[IPAddress | str, list[Fault]]:
+    faults: list[Fault] = []
+    if not spec.peer_address and not spec.interface:
+        faults.append(Fault("spec.peerAddress", Why.MissingAddress, "Give peerAddress or interface."))
+    if spec.peer_address and spec.interface:
+        faults.append(Fault("spec.interface", Why.ConflictingAddress, "Give peerAddress or interface."))
+    address = parse_ip(spec.peer_address) if spec.peer_address else None
+    if spec.peer_address and address is None:
+        faults.append(Fault("spec.peerAddress", Why.InvalidAddress, f"invalid BGPPeer address {spec.peer_address!r}."))
+    source = parse_ip(spec.source_address) if spec.source_address else None
+    if spec.source_address and source is None:
+        faults.append(Fault("spec.sourceAddress", Why.InvalidAddress, f"{spec.source_address!r} cannot be connected from."))
+    if address is not None and source is not None and family_of(address) is not family_of(source):
+        faults.append(Fault("spec.sourceAddress", Why.InvalidAddress, f"{source} and {address} are of different families."))
+    return address or spec.interface or "", faults
+
+
+def _router_id(spec: BGPPeerSpec) -> tuple[IPAddress | None, list[Fault]]:
+    if not spec.router_id:
+        return None, []
+    address = parse_ip(spec.router_id)
+    if not isinstance(address, IPv4Address):
+        return None, [Fault("spec.routerID", Why.InvalidRouterID, f"{spec.router_id!r} is none.")]
+    return address, []
+
+
+def _timer_faults(spec: BGPPeerSpec) -> list[Fault]:
+    """Judge timers as the reference does: an absent one follows from the other; hold time counts in whole seconds."""
+    hold, faults = duration_at(spec.hold_time, "spec.holdTime", -1)
+    keepalive, found = duration_at(spec.keepalive_time, "spec.keepaliveTime", -1)
+    connect, more = duration_at(spec.connect_time, "spec.connectTime", SECOND)
+    faults += found + more
+    if not faults:
+        field = "spec.holdTime" if hold >= 0 else "spec.keepaliveTime"
+        effective = hold if hold >= 0 else 3 * keepalive
+        seconds = effective // SECOND
+        if effective >= 0 and (0 < seconds < HOLD_TIME_MIN // SECOND or effective > TIME_MAX):
+            faults.append(Fault(field, Why.InvalidTimers, f"The hold time would be {seconds}s; it must be 0s or 3s to 65535s."))
+        if hold >= 0 and keepalive > hold:
+            faults.append(Fault("spec.keepaliveTime", Why.InvalidTimers, "keepaliveTime must not be longer than holdTime."))
+        if connect % SECOND or not SECOND <= connect <= TIME_MAX:
+            faults.append(Fault("spec.connectTime", Why.InvalidTimers, "connectTime must be whole seconds, 1s to 65535s."))
+    return faults
+
+
+def _text_faults(spec: BGPPeerSpec) -> list[Fault]:
+    texts = {"spec.interface": spec.interface, "spec.password": spec.password, "spec.vrf": spec.vrf}
+    return [Fault(field, Why.InvalidText) for field, text in texts.items() if text and has_control_characters(text)]
+
+
+class PeerClaims:
+    """Peers that are in force, by VRF."""
+
+    def __init__(self, profiles: frozenset[str], secrets: Mapping[str, SecretFacts] | None) -> None:
+        self._profiles = profiles
+        """Names of all BFDProfiles that exist."""
+        self._secrets = secrets
+        """None: not known, so nothing is said of them."""
+        self._by_vrf: dict[str, dict[str, PeerDraft]] = {}
+
+    def faults(self, item: Item, value: PeerDraft, *, is_incumbent: bool) -> list[Fault]:
+        """Return what contradicts other peers, and references that lead nowhere."""
+        contradictions: dict[ConfigurationReason, Fault] = {}
+        for name, other in sorted(self._by_vrf.get(value.vrf, {}).items()):
+            if name != item.name and value.nodes.may_meet(other.nodes):
+                for fault in _contradictions(value, name, other):
+                    contradictions.setdefault(fault.reason, fault)
+        return self._reference_faults(value, is_incumbent=is_incumbent) + list(contradictions.values())
+
+    def _reference_faults(self, value: PeerDraft, *, is_incumbent: bool) -> list[Fault]:
+        faults: list[Fault] = []
+        if value.bfd_profile and value.bfd_profile not in self._profiles:
+            faults.append(Fault("spec.bfdProfile", Why.UnknownBFDProfile, f"{value.bfd_profile!r} is missing.", is_fatal=not is_incumbent))
+        if value.secret and self._secrets is not None:
+            secret = self._secrets.get(value.secret)
+            if secret is None:
+                faults.append(Fault("spec.passwordSecret", Why.UnknownSecret, f"{value.secret!r} is missing.", is_fatal=False))
+            elif secret.flaw is not None:
+                faults.append(
+                    Fault("spec.passwordSecret", Why.UnusableSecret, f"{value.secret!r}: {secret.flaw}", is_fatal=not is_incumbent)
+                )
+        return faults
+
+    def add(self, item: Item, value: PeerDraft) -> None:
+        """Put a peer in force."""
+        self._by_vrf.setdefault(value.vrf, {})[item.name] = value
+
+    def remove(self, item: Item, value: PeerDraft) -> None:
+        """Take it out of force."""
+        del self._by_vrf[value.vrf][item.name]
+
+
+def _contradictions(value: PeerDraft, name: str, other: PeerDraft) -> list[Fault]:
+    faults: list[Fault] = []
+    if value.end == other.end:
+        field = "spec.interface" if isinstance(value.end, str) else "spec.peerAddress"
+        faults.append(Fault(field, Why.DuplicatePeer, f"{value.end} already exists in peer {name}."))
+    if value.router_id != other.router_id:
+        theirs = other.router_id or "none given"
+        faults.append(Fault("spec.routerID", Why.RouterIDConflict, f"Peer {name} has {theirs}; give all the same or none."))
+    if value.my_asn != other.my_asn:
+        faults.append(Fault("spec.myASN", Why.LocalASNConflict, f"Peer {name} has {other.my_asn}, this one {value.my_asn}."))
+    return faults
