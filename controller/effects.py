@@ -1,0 +1,225 @@
+"""Carrying a verdict out: the steps of the ledger protocol, in their order, each of which may be the last before a crash.
+
+    reserve   (memory, at once after the decision, so that the next decision sees it)
+    allocate  entries written -> status written
+    change    new entries written -> Service looked at live -> new status written -> old entries released
+    release   Service looked at live -> status cleared, confirmed by its response -> entries released
+    gone      Service looked at live: not there, or another uid -> entries released
+
+A step that fails stops the rest. What was reserved stays reserved, what was released in memory but not at the API server is taken back,
+so that deciding anew continues where this broke off. Nothing is assumed of a write without an answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, CreateEntry, DeleteEntry, HoldEntry, ServiceChanges, Step, UpdateEntry
+from baremetal_lb.kube.errors import ApiError, Unreachable
+from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.net import IPAddress
+from baremetal_lb.model.views import LedgerEntry, ServiceView
+from controller.contest import Contests
+from controller.decide import Verdict
+from controller.dirty import Dirty
+from controller.entry_writes import EntryWriter
+from controller.outcome import Superseded, Unfinished
+from controller.report import Report
+
+log = structlog.get_logger(__name__)
+
+StatusStep = AssignStatus | ClearStatus
+
+
+class ServiceApi(Protocol):
+    """The two requests that Services take."""
+
+    async def get(self, key: ObjectKey) -> ServiceView | None:
+        """GET, None when there is none.
+
+        Raises:
+            Unfinished: no answer.
+        """
+        ...
+
+    async def apply_status(self, service: ServiceView, step: StatusStep) -> ServiceView:
+        """Write the status as one forced server-side apply that holds only what is ours, for the uid of the Service.
+
+        Raises:
+            Superseded: another Service has the name now.
+            KubeError: as any request.
+        """
+        ...
+
+
+def is_release(step: Step) -> bool:
+    """Tell whether a step takes an entry, or its place in one, from the Service."""
+    return isinstance(step, HoldEntry | DeleteEntry) or (isinstance(step, UpdateEntry) and step.is_release)
+
+
+def reserve(dirty: Dirty, changes: ServiceChanges) -> None:
+    """Mean the entries that the steps take, in memory; called before anything else can be decided."""
+    for step in changes.steps:
+        if isinstance(step, CreateEntry | UpdateEntry) and not is_release(step):
+            dirty.world.put(step.entry)
+
+
+class ServiceEffects:
+    """Carries verdicts out."""
+
+    def __init__(
+        self, dirty: Dirty, entries: EntryWriter, api: ServiceApi, report: Report, *, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._dirty = dirty
+        self._world = dirty.world
+        self._entries = entries
+        self._api = api
+        self._report = report
+        self._clock = clock
+        self._contests = Contests()
+
+    async def carry_out(self, verdict: Verdict) -> int:
+        """Do all that a verdict says; return after how many ns the key is to be decided again, 0 for not before something changes.
+
+        Raises:
+            Superseded, Unfinished, NotLeading: it broke off; see ``outcome``.
+        """
+        for changes in verdict.gone:
+            await self._look_for_absence(changes)
+            self._contests.forget(changes.service, changes.uid)
+            for step in changes.steps:
+                await self._release(step, changes.uid)
+        if verdict.service is None or verdict.decision is None or verdict.changes is None:
+            return 0
+        await self._write_entries(verdict.decision.addresses)
+        return await self._take_steps(verdict.service, verdict, verdict.changes)
+
+    async def _take_steps(self, service: ServiceView, verdict: Verdict, changes: ServiceChanges) -> int:
+        is_restoration = not any(not isinstance(step, StatusStep) for step in changes.steps) and self._is_contested(service)
+        for position, step in enumerate(changes.steps):
+            if isinstance(step, StatusStep):
+                if is_restoration and not self._contests.may_restore(service.key, service.uid, now=self._clock()):
+                    self._report.contested(service)
+                    return self._contests.opens_in(service.key, service.uid, now=self._clock())
+                if any(is_release(later) for later in changes.steps[position:]):
+                    await self._look_for_presence(service)
+                after = await self._write_status(step, service)
+                if is_restoration:
+                    self._contests.restored(service.key, service.uid, now=self._clock())
+                self._report.status_written(service, after, verdict)
+            elif is_release(step):
+                if not any(isinstance(before, StatusStep) for before in changes.steps[:position]):
+                    await self._look_for_presence(service)
+                await self._release(step, service.uid)
+        return 0
+
+    def _is_contested(self, service: ServiceView) -> bool:
+        """Tell whether the status, which is about to be written, had been written by us before and is not as we left it."""
+        meant = {entry.address for entry in self._world.ledger.entries_of(service.uid)}
+        return set(service.status_ips) != meant and (service.condition is not None or bool(service.status_ips))
+
+    async def _write_entries(self, addresses: tuple[IPAddress, ...]) -> None:
+        """Write the entries of both families at a time."""
+        if len(addresses) == 1:
+            await self._entries.write(addresses[0])
+            return
+        results = await asyncio.gather(*(self._entries.write(address) for address in addresses), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    # -- the Service -----------------------------------------------------------------------------------------------------------------
+
+    async def _look_for_presence(self, service: ServiceView) -> None:
+        """Make sure that what we are about to take from a Service is decided upon what it is now."""
+        live = await self._look(service.key, service.uid)
+        if live != service:
+            raise Superseded(f"{service.key} is not what it was when this was decided")
+
+    async def _look_for_absence(self, changes: ServiceChanges) -> None:
+        """Make sure that a Service whose entries we are about to release is gone, whatever a list says."""
+        live = await self._look(changes.service, changes.uid)
+        if live is not None and live.uid == changes.uid:
+            raise Superseded(f"{changes.service} is still there")
+
+    async def _look(self, key: ObjectKey, uid: str) -> ServiceView | None:
+        """GET a Service, and take in what is there (the key is marked again by what is news)."""
+        live = await self._api.get(key)
+        if live is not None:
+            self._dirty.service_changed(None, live)
+        elif self._world.lose_service(key, uid):
+            self._dirty.agenda.mark(key)
+        return live
+
+    async def _write_status(self, step: StatusStep, service: ServiceView) -> ServiceView:
+        """Write the status and take its response in; the response is the confirmation that a release waits for."""
+        try:
+            after = await self._api.apply_status(service, step)
+        except Superseded:
+            await self._look(service.key, service.uid)
+            raise
+        except ApiError as error:
+            if error.status == 409 or error.is_not_found:
+                await self._look(service.key, service.uid)
+                raise Superseded(f"{service.key}: {error}") from error
+            if error.status >= 500:
+                await self._look(service.key, service.uid)
+            raise Unfinished(str(error), retry_after_s=error.retry_after_s or 0.0) from error
+        except Unreachable as error:
+            if error.was_sent:
+                await self._look(service.key, service.uid)
+            raise Unfinished(str(error)) from error
+        if _wishes(after) == _wishes(service):
+            self._world.see_service(after)  # only what we wrote ourselves: nothing to decide
+        else:
+            self._dirty.service_changed(service, after)
+        return after
+
+    # -- entries ---------------------------------------------------------------------------------------------------------------------
+
+    async def _release(self, step: Step, uid: str) -> None:
+        """Take a Service out of an entry; the entry goes, or is held, when that was its last user."""
+        if not isinstance(step, HoldEntry | DeleteEntry | UpdateEntry):
+            return
+        address = step.entry.address
+        before = self._world.ledger.entry(address)
+        if before is None:
+            return
+        after = _without(before, uid, step)
+        if after is None:
+            self._world.drop(address)
+        else:
+            self._world.put(after)
+        try:
+            await self._entries.write(address)
+        except Superseded:
+            raise
+        except BaseException:  # also when cancelled: what the API server still has is still taken
+            if self._world.ledger.entry(address) == after:
+                self._world.put(before)
+            raise
+        log.info(
+            "released",
+            ip=address,
+            service=step.entry.services[0].key if step.entry.services else "",
+            users=len(after.services) if after else 0,
+        )
+
+
+def _without(entry: LedgerEntry, uid: str, step: Step) -> LedgerEntry | None:
+    """Return the entry without this user; None when it is to go. Others may have joined since the step was planned."""
+    users = tuple(user for user in entry.services if user.uid != uid)
+    if users:
+        return replace(entry, services=users)
+    if isinstance(step, HoldEntry):
+        return replace(step.entry, uid=entry.uid, resource_version=entry.resource_version)
+    return None
+
+
+def _wishes(view: ServiceView) -> ServiceView:
+    """Return a Service without what we write ourselves."""
+    return replace(view, ingress=(), allocated_from_pool=None, condition=None, generation=0)

@@ -1,0 +1,111 @@
+"""Status objects that nobody looks after any more: of nodes that are gone, or of Services that are.
+
+A speaker removes its own ServiceL2Status; this is for those that cannot any more. An object is removed only after its node or Service has
+been gone for a while (the speaker's turn), and only if a live GET of it says so too. Pure, but for the decoder.
+"""
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+
+from baremetal_lb.kube.records import UNDECODABLE, DecodeError
+from baremetal_lb.kube.structs import BaseRecord, Metadata
+from baremetal_lb.model.ids import ObjectKey, ObjectRef
+from baremetal_lb.model.time import SECOND
+
+GRACE: Final = 30 * SECOND
+
+
+class _Status(BaseRecord):
+    node: str = ""
+    service_name: str = ""
+    service_namespace: str = ""
+
+
+class _Record(BaseRecord):
+    metadata: Metadata
+    status: _Status | None = None
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRecord:
+    """One ServiceL2Status: whose it is, and of what."""
+
+    key: ObjectKey
+    uid: str
+    node: str
+    service: ObjectKey
+
+
+def status_record(data: bytes) -> StatusRecord:
+    """Read a ServiceL2Status.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    try:
+        record = _decode(data)
+    except UNDECODABLE as error:
+        raise DecodeError(ObjectRef("ServiceL2Status", ObjectKey("", "")), "", str(error)) from None
+    status = record.status or _Status()
+    return StatusRecord(
+        record.metadata.key, record.metadata.uid or "", status.node, ObjectKey(status.service_namespace, status.service_name)
+    )
+
+
+class Garbage:
+    """Which status objects to look at, and when; ``now`` is monotonic, in ns."""
+
+    def __init__(self) -> None:
+        self._all: dict[ObjectKey, StatusRecord] = {}
+        self._by_node: dict[str, set[ObjectKey]] = {}
+        self._by_service: dict[ObjectKey, set[ObjectKey]] = {}
+        self._new: set[ObjectKey] = set()
+        self._due: dict[ObjectKey, int] = {}
+
+    def status_changed(self, old: StatusRecord | None, new: StatusRecord | None) -> None:
+        """Take a status object as observed."""
+        if old is not None:
+            self._all.pop(old.key, None)
+            self._due.pop(old.key, None)
+            self._new.discard(old.key)
+            _remove(self._by_node, old.node, old.key)
+            _remove(self._by_service, old.service, old.key)
+        if new is not None:
+            self._all[new.key] = new
+            self._new.add(new.key)
+            self._by_node.setdefault(new.node, set()).add(new.key)
+            self._by_service.setdefault(new.service, set()).add(new.key)
+
+    def node_gone(self, name: str) -> None:
+        """Look at what a node left behind."""
+        self._new |= self._by_node.get(name, set())
+
+    def service_gone(self, key: ObjectKey) -> None:
+        """Look at what a Service left behind."""
+        self._new |= self._by_service.get(key, set())
+
+    def due(self, *, now: int) -> tuple[StatusRecord, ...]:
+        """Return the objects that have been looked at for long enough; each is returned once."""
+        for key in self._new:
+            self._due.setdefault(key, now + GRACE)
+        self._new.clear()
+        ready = sorted(key for key, when in self._due.items() if when <= now)
+        for key in ready:
+            del self._due[key]
+        return tuple(self._all[key] for key in ready if key in self._all)
+
+
+Place = TypeVar("Place", str, ObjectKey)
+
+
+def _remove(index: dict[Place, set[ObjectKey]], place: Place, key: ObjectKey) -> None:
+    members = index.get(place)
+    if members is not None:
+        members.discard(key)
+        if not members:
+            del index[place]

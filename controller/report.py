@@ -1,0 +1,116 @@
+"""What people get to see of a change: one event on the object, one log line, counters. Nothing is reported when nothing changes.
+
+The reason of an event about a "no" is the same token as in the condition; the events of success have the reference's names.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import structlog
+
+from baremetal_lb.api.kinds import KINDS
+from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
+from baremetal_lb.model.net import IPAddress
+from baremetal_lb.model.problem import Problem
+from baremetal_lb.model.reasons import Reason
+from baremetal_lb.model.views import ServiceView
+from baremetal_lb.telemetry.metrics import Metrics
+from controller.decide import Verdict
+
+log = structlog.get_logger(__name__)
+
+
+class ControllerReason(Reason):
+    """What the controller reports of itself, beside the allocator's reasons."""
+
+    StatusContested = "Somebody else keeps changing the IPs in the status of this Service; they are not put right any more for a while."
+    LedgerEntryMissing = "The ledger entry of an IP was deleted while a Service has the IP; it is made again."
+
+
+class Events(Protocol):
+    """Where events go; at most one request each, and none that would say what the last one said."""
+
+    def record(self, ref: ObjectRef, api_version: str, uid: str, *, is_warning: bool, reason: str, note: str) -> None:
+        """Send an event about an object, some time soon."""
+        ...
+
+
+class Report:
+    """Reports changes."""
+
+    def __init__(self, events: Events, metrics: Metrics) -> None:
+        self._events = events
+        self._contested: set[tuple[ObjectKey, str]] = set()
+        self.allocated = metrics.counter("services_allocated", "Services that were given IPs.")
+        self.denied = metrics.counter("services_denied", "Services left without (all of) what they ask for, by reason.", ("reason",))
+        self.writes = metrics.counter("api_writes", "Writes to the API server, by kind of object and outcome.", ("kind", "outcome"))
+        self.decided = metrics.counter("decisions", "Services decided.")
+        self.restorations = metrics.counter("status_contested", "Times that a foreign change of a status was only reported.")
+        self.in_use = metrics.gauge("allocator_addresses_in_use_total", "Addresses in use, by pool.", ("pool",))
+        self.capacity = metrics.gauge("allocator_addresses_total", "Addresses that the pool can give.", ("pool",))
+
+    def status_written(self, before: ServiceView, after: ServiceView, verdict: Verdict) -> None:
+        """Report what a status write changed for users: IPs that came or went, or another reason."""
+        decision = verdict.decision
+        if decision is None:
+            return
+        self._contested.discard((before.key, before.uid))
+        has_new_ips = set(after.status_ips) != set(before.status_ips)
+        old_reason = before.condition.reason if before.condition is not None else None
+        if decision.reason is not None and decision.reason is not AllocationReason.NotLoadBalancer and old_reason != decision.reason.name:
+            self.denied.inc(decision.reason)
+            self._event(before, decision.reason.name, decision.message, is_warning=True)
+        elif has_new_ips and after.status_ips:
+            self.allocated.inc()
+            note = f"Assigned {' and '.join(str(ip) for ip in after.status_ips)} from pool {decision.pool or '(none)'}."
+            self._event(before, "IPAllocated", f"{note} {decision.message}".strip())
+        elif has_new_ips:
+            self._event(before, "ClearAssignment", decision.message or "The Service has no IP any more.")
+        elif decision.reason is None and old_reason != "Satisfied" and before.condition is not None:
+            self._event(before, "Satisfied", decision.message or "The Service has all that it asks for.")
+        if has_new_ips and before.deprecated_annotations:
+            names = ", ".join(before.deprecated_annotations)
+            self._event(before, "DeprecatedAnnotation", f"Use the current prefix instead of {names}.", is_warning=True)
+        log.info(
+            "status_written",
+            service=before.key,
+            ips=after.status_ips,
+            pool=decision.pool,
+            reason=decision.reason.name if decision.reason is not None else "Satisfied",
+        )
+
+    def contested(self, service: ServiceView) -> None:
+        """Report, once, that a status is not put right any more."""
+        self.restorations.inc()
+        if (service.key, service.uid) not in self._contested:
+            self._contested.add((service.key, service.uid))
+            reason = ControllerReason.StatusContested
+            self._event(service, reason.name, reason.sentence, is_warning=True)
+            log.warning("status_contested", service=service.key, ips=service.status_ips)
+
+    def entry_missing(self, address: IPAddress, users: Iterable[ServiceView]) -> None:
+        """Report that somebody deleted an entry which is in use."""
+        reason = ControllerReason.LedgerEntryMissing
+        for service in users:
+            self._event(service, reason.name, f"{reason.sentence} ({address})", is_warning=True)
+        log.warning("ledger_entry_missing", ip=address)
+
+    def resource_judged(self, ref: ObjectRef, uid: str, problems: Iterable[Problem], identity: Identity) -> None:
+        """Report what is wrong with one of our resources, where its author looks."""
+        first = next(iter(sorted(problems, key=lambda problem: not problem.is_fatal)), None)
+        if first is None:
+            return
+        note = f"{first.field}: {first.message}" if first.field else first.message
+        self._events.record(ref, api_version_of(ref.kind, identity), uid, is_warning=True, reason=first.reason.name, note=note)
+        log.warning("resource_problem", object=ref, reason=first.reason, field=first.field)
+
+    def _event(self, service: ServiceView, reason: str, note: str, *, is_warning: bool = False) -> None:
+        ref = ObjectRef("Service", service.key)
+        self._events.record(ref, "v1", service.uid, is_warning=is_warning, reason=reason, note=note)
+
+
+def api_version_of(kind: str, identity: Identity) -> str:
+    """Return the apiVersion of one of our kinds."""
+    found = next(known for known in KINDS if known.name == kind)
+    return f"{found.group(identity)}/{found.versions[0].name}"

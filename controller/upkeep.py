@@ -1,0 +1,219 @@
+"""Work beside Services: the status of our resources, preferred announcers, holds that end, garbage. Each a loop that ends with the term.
+
+None of it is urgent and all of it is bounded: one write at a time for each kind of work, a pool's status at most once in its interval,
+a preferred announcer only after it could not announce for a while. What fails is tried again at the next look.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from baremetal_lb.kube.errors import ApiError, KubeError
+from baremetal_lb.kube.records import DecodeError, raw_object
+from baremetal_lb.kube.resources import NODES, SERVICES, ours
+from baremetal_lb.kube.transport import Transport
+from baremetal_lb.model.ids import Identity, ObjectRef
+from baremetal_lb.model.net import IPAddress
+from baremetal_lb.model.time import SECOND
+from controller.api import Api
+from controller.dirty import Dirty
+from controller.entry_writes import EntryWriter
+from controller.garbage import Garbage, StatusRecord
+from controller.outcome import Superseded, Unfinished
+from controller.placement import preferred_now
+from controller.report import Report
+from controller.resources import POOL, Resources, gauges, path_of
+
+log = structlog.get_logger(__name__)
+RETRY_S = 2.0
+GARBAGE_EVERY_S = 5.0
+OBJECT_INTERVAL_S = 0.1
+"""Shortest time between two writes of one object's status that is no pool."""
+
+
+class Statuses:
+    """Writes the status of our configuration objects."""
+
+    def __init__(self, dirty: Dirty, resources: Resources, api: Api, report: Report, identity: Identity, *, pool_interval_s: float) -> None:
+        self._dirty, self._resources, self._api, self._report = dirty, resources, api, report
+        self._identity = identity
+        self._pool_interval_s = pool_interval_s
+        self._not_before: dict[ObjectRef, float] = {}
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Write what is to be written, until cancelled."""
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            self._take_pools()
+            pause_s = await self._round()
+            if pause_s is not None:
+                asyncio.get_running_loop().call_later(pause_s, self.wake.set)
+
+    def _take_pools(self) -> None:
+        for name in self._dirty.pools:
+            ref = self._resources.pool_ref(name)
+            if ref is not None:
+                self._resources.to_report.add(ref)
+        self._dirty.pools.clear()
+        for pool, in_use, capacity in gauges(self._dirty.world):
+            self._report.in_use.set(in_use, pool)
+            self._report.capacity.set(capacity, pool)
+
+    async def _round(self) -> float | None:
+        """Look at each object that may have to be written; return in how many seconds to look again, None for not before a change."""
+        pause_s: float | None = None
+        for ref in sorted(self._resources.to_report):
+            wait_s = self._not_before.get(ref, 0.0) - time.monotonic()
+            if wait_s > 0:
+                pause_s = wait_s if pause_s is None else min(pause_s, wait_s)
+                continue
+            self._resources.to_report.discard(ref)
+            if not await self._write(ref):
+                self._resources.to_report.add(ref)
+                pause_s = min(pause_s or RETRY_S, RETRY_S)
+        return pause_s
+
+    async def _write(self, ref: ObjectRef) -> bool:
+        """Write one status, if anything; tell whether it says now what it should."""
+        patch = self._resources.patch_for(ref, self._dirty.world, now_utc=time.time_ns())
+        if not patch:
+            self._not_before.pop(ref, None)
+            return True
+        interval_s = self._pool_interval_s if ref.kind == POOL else OBJECT_INTERVAL_S
+        self._not_before[ref] = time.monotonic() + interval_s
+        try:
+            written = raw_object(await self._api.merge_status(path_of(ref, self._identity), patch))
+        except (KubeError, DecodeError) as error:
+            if isinstance(error, ApiError) and error.is_not_found:
+                return True
+            self._not_before[ref] = time.monotonic() + max(RETRY_S, (error.retry_after_s or 0.0) if isinstance(error, ApiError) else 0.0)
+            log.warning("status_not_written", object=ref, error=str(error))
+            return False
+        self._resources.changed(ref.kind, ref.key, written)
+        if "conditions" in patch:
+            self._report.resource_judged(ref, self._resources.uid_of(ref), self._resources.problems_of(ref), self._identity)
+        return True
+
+
+class Placement:
+    """Rewrites preferred announcers that cannot announce any more, or that a person wants elsewhere."""
+
+    def __init__(self, dirty: Dirty, entries: EntryWriter, *, delay_s: float) -> None:
+        self._dirty, self._world, self._entries = dirty, dirty.world, entries
+        self._delay = int(delay_s * SECOND)
+        self._since: dict[IPAddress, int] = {}
+        """Since when another node should be preferred (monotonic, ns)."""
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look at what may have to be placed anew, until cancelled."""
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            looked_at, self._dirty.placements = self._dirty.placements, set()
+            for count, address in enumerate(sorted(looked_at, key=lambda a: (a.version, int(a)))):
+                if count % 50 == 49:
+                    await asyncio.sleep(0)
+                await self._look(address)
+
+    async def _look(self, address: IPAddress) -> None:
+        now = time.monotonic_ns()
+        entry = self._world.ledger.entry(address)
+        wanted = preferred_now(self._world, entry) if entry is not None and entry.owner == self._world.owner else None
+        if entry is None or wanted == entry.announcer:
+            self._since.pop(address, None)
+            return
+        is_asked_for = any(service.wanted_announcer == wanted for service in self._world.users_of(entry))
+        wait = self._since.setdefault(address, now) + self._delay - now
+        if wait > 0 and not is_asked_for:
+            self._again(address, wait / SECOND)
+            return
+        self._since.pop(address, None)
+        self._world.put(replace(entry, announcer=wanted))
+        try:
+            await self._entries.write(address)
+        except (Superseded, Unfinished) as error:
+            log.warning("announcer_not_written", ip=address, error=str(error))
+            self._again(address, RETRY_S)
+        else:
+            log.info("preferred_announcer_changed", ip=address, before=entry.announcer, announcer=wanted)
+
+    def _again(self, address: IPAddress, after_s: float) -> None:
+        def look() -> None:
+            self._dirty.placements.add(address)
+            self.wake.set()
+
+        asyncio.get_running_loop().call_later(after_s, look)
+
+
+class Holds:
+    """Gives up held IPs whose time is over."""
+
+    def __init__(self, dirty: Dirty, entries: EntryWriter, on_release: Callable[[], None]) -> None:
+        self._world, self._entries, self._on_release = dirty.world, entries, on_release
+
+    async def run(self) -> None:
+        """Release what is due each second, until cancelled."""
+        while True:
+            now_utc = time.time_ns()
+            for address in sorted((a for a, until in self._world.held.items() if until <= now_utc), key=lambda a: (a.version, int(a))):
+                await self._release(address)
+            await asyncio.sleep(1.0)
+
+    async def _release(self, address: IPAddress) -> None:
+        entry = self._world.ledger.entry(address)
+        if entry is None or entry.services:
+            return
+        self._world.drop(address)
+        try:
+            await self._entries.write(address)
+        except (Superseded, Unfinished) as error:
+            log.warning("hold_not_released", ip=address, error=str(error))
+            if self._world.ledger.entry(address) is None:
+                self._world.put(entry)
+            return
+        log.info("hold_ended", ip=address)
+        self._on_release()
+
+
+class GarbageRemoval:
+    """Removes status objects that nobody looks after any more."""
+
+    def __init__(self, dirty: Dirty, garbage: Garbage, transport: Transport, api: Api, identity: Identity) -> None:
+        self._world, self._garbage, self._transport, self._api = dirty.world, garbage, transport, api
+        self._statuses = ours(identity, "servicel2statuses")
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            for record in self._garbage.due(now=time.monotonic_ns()):
+                if record.node and (record.node not in self._world.nodes or record.service not in self._world.services):
+                    await self._remove(record)
+            await asyncio.sleep(GARBAGE_EVERY_S)
+
+    async def _remove(self, record: StatusRecord) -> None:
+        try:
+            if await self._is_there(NODES.path(name=record.node)) and await self._is_there(
+                SERVICES.path(record.service.namespace, record.service.name)
+            ):
+                return
+            await self._api.remove(self._statuses.path(record.key.namespace, record.key.name), record.uid)
+        except KubeError as error:
+            log.warning("garbage_not_removed", object=record.key, error=str(error))
+            self._garbage.status_changed(record, record)
+        else:
+            log.info("garbage_removed", object=record.key, node=record.node, service=record.service)
+
+    async def _is_there(self, path: str) -> bool:
+        try:
+            await self._transport.request("GET", path)
+        except ApiError as error:
+            if error.is_not_found:
+                return False
+            raise
+        return True
