@@ -66,9 +66,9 @@ class FilterPlan:
         return all(words[at] == value for at, value in self.fixed) and bisect_right(self.borders, words[self.word]) % 2 == 1
 
 
-def plan_arp(targets: Iterable[IPv4Address]) -> FilterPlan:
+def plan_arp(targets: Iterable[IPv4Address], *, max_ranges: int = MAX_RANGES) -> FilterPlan:
     """Return the programme for a packet socket of ARP: requests by target, replies by sender protocol address."""
-    borders = _borders([int(target) for target in targets])
+    borders = _borders([int(target) for target in targets], max_ranges)
     prelude = [
         Instruction(_LD_BYTE, 0, 0, _VLAN_TAG_PRESENT),
         Instruction(_JEQ, 1, 0, 0),
@@ -87,7 +87,7 @@ def plan_arp(targets: Iterable[IPv4Address]) -> FilterPlan:
     return FilterPlan((*prelude, *_search(borders)), borders=borders)
 
 
-def plan_ndp(targets: Iterable[IPv6Address]) -> FilterPlan:
+def plan_ndp(targets: Iterable[IPv6Address], *, max_ranges: int = MAX_RANGES) -> FilterPlan:
     """Return the programme for a packet socket of IPv6: solicitations and advertisements by their target."""
     prelude = [
         Instruction(_LD_BYTE, 0, 0, _VLAN_TAG_PRESENT),
@@ -113,7 +113,7 @@ def plan_ndp(targets: Iterable[IPv6Address]) -> FilterPlan:
     fixed = tuple((at, next(iter(values))) for at, values in enumerate(distinct) if at != word and len(values) == 1)
     for at, value in fixed:
         prelude += [Instruction(_LD_WORD, 0, 0, 62 + 4 * at), Instruction(_JEQ, 1, 0, value), _REFUSE]
-    borders = _borders(list(columns[word]))
+    borders = _borders(list(columns[word]), max_ranges)
     prelude.append(Instruction(_LD_WORD, 0, 0, 62 + 4 * word))
     return FilterPlan((*prelude, *_search(borders)), fixed, word, borders)
 
@@ -123,14 +123,14 @@ def _words(address: IPAddress) -> tuple[int, ...]:
     return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, len(packed), 4))
 
 
-def _borders(values: list[int]) -> tuple[int, ...]:
-    """Return begin and end of at most MAX_RANGES ranges that hold all values; an end at 2^32 is left out, nothing is beyond it."""
+def _borders(values: list[int], max_ranges: int) -> tuple[int, ...]:
+    """Return begin and end of at most ``max_ranges`` ranges that hold all values; an end at 2^32 is left out, nothing is beyond it."""
     values = sorted(set(values))
     if not values:
         return ()
     gaps = sorted(((after - before, before, after) for before, after in pairwise(values) if after > before + 1), reverse=True)
     borders = [values[0], values[-1] + 1]
-    for _width, before, after in gaps[: MAX_RANGES - 1]:
+    for _width, before, after in gaps[: max_ranges - 1]:
         borders += [before + 1, after]
     return tuple(border for border in sorted(borders) if border < _WORD)
 

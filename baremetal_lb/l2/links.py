@@ -10,6 +10,7 @@ in use; it only cannot win an election meanwhile.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from baremetal_lb.model.net import Mac
 from baremetal_lb.model.reasons import Reason
@@ -77,13 +78,29 @@ class LinkFacts:
 
 @dataclass(frozen=True, slots=True)
 class ExcludePatterns:
-    """Regular expressions of interface names to leave alone, searched anywhere in the name."""
+    """Regular expressions of interface names to leave alone, searched anywhere in the name.
+
+    Raises:
+        ValueError: one is no regular expression.
+    """
 
     patterns: tuple[str, ...] = DEFAULT_EXCLUDED
 
+    def __post_init__(self) -> None:
+        for pattern in self.patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
     def matches(self, name: str) -> bool:
         """Tell whether one of them is found in the name."""
-        return any(re.search(pattern, name) for pattern in self.patterns)
+        return any(_compiled(pattern).search(name) for pattern in self.patterns)
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 @dataclass(slots=True)

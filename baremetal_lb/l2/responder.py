@@ -4,9 +4,11 @@ One ArpResponder and one NdpResponder per interface hold, for each IP that is an
 depend on who asks. Answering the usual question is then: compare the constant octets at their fixed offsets, look up the target,
 join three or four pieces. Everything else goes the slow way, through the codec, which names what is wrong.
 
-    frame -> usual question? --yes--> target announced? --yes--> reply (bytes)
+    frame -> usual question? --yes--> reply prepared? --yes--> reply (bytes)
                   | no                     | no
-                  +-------> codec <--------+   -> MalformedReason | DropReason | Conflict | reply
+                  +-------> codec <--------+   -> MalformedReason | DropReason | Conflict | reply, which is prepared now
+
+A reply is prepared at the first question for its IP, so that a table of thousands of IPs, or a new hardware address, costs next to nothing.
 
 Rules of this file: no object per packet on the fast way; the fast way answers only what the slow way would answer, with the same
 octets (a property test holds them together); every frame yields exactly one of bytes, Reason, Conflict.
@@ -54,30 +56,28 @@ class ArpResponder:
         self._templates = templates
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
+        self._announced: set[bytes] = set()
         self._prepared: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
-        return len(self._prepared)
+        return len(self._announced)
 
     def put(self, addresses: Iterable[IPv4Address]) -> None:
         """Answer for these from now on."""
-        mac = Mac(self._mac)
-        for address in addresses:
-            packet = arp.ArpFrame(mac, mac, arp.Operation.REPLY, mac, address, mac, address)
-            self._prepared[address.packed] = fill_arp(self._templates.arp_reply, packet)[6:32]
+        self._announced.update(address.packed for address in addresses)
 
     def remove(self, addresses: Iterable[IPv4Address]) -> None:
         """Answer for these no more."""
         for address in addresses:
+            self._announced.discard(address.packed)
             self._prepared.pop(address.packed, None)
 
     def set_macs(self, mac: Mac, own_macs: Iterable[Mac] = ()) -> None:
         """Answer with this hardware address from now on; ``own_macs`` are those of the node's other interfaces."""
-        has_changed = mac.octets != self._mac
+        if mac.octets != self._mac:
+            self._prepared.clear()
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
-        if has_changed:
-            self.put([IPv4Address(target) for target in self._prepared])
 
     def reply(self, frame: bytes) -> Answer:
         """Return what to send, or why not."""
@@ -104,18 +104,26 @@ class ArpResponder:
         if packet.sender_hardware.octets in self._own or packet.source.octets in self._own:
             return DropReason.OwnFrame
         if packet.is_announcement:
-            if packet.sender_protocol.packed in self._prepared:
+            if packet.sender_protocol.packed in self._announced:
                 return Conflict(packet.sender_protocol, packet.sender_hardware)
             return DropReason.AdvertisementOfOthers
         if packet.destination.octets not in (ethernet.BROADCAST, self._mac):
             return DropReason.WrongDestination
-        prepared = self._prepared.get(packet.target_protocol.packed)
-        if prepared is None:
+        if packet.target_protocol.packed not in self._announced:
             return DropReason.NotAnnounced
         requester = packet.sender_hardware.octets
         if requester[0] & 1 or requester == ethernet.ZERO:
             return DropReason.InvalidRequester
-        return requester + prepared + requester + packet.sender_protocol.packed
+        return requester + self._prepare(packet.target_protocol) + requester + packet.sender_protocol.packed
+
+    def _prepare(self, address: IPv4Address) -> bytes:
+        """Return octets 6 to 32 of all replies for this IP: from our hardware address to the sender protocol address."""
+        prepared = self._prepared.get(address.packed)
+        if prepared is None:
+            mac = Mac(self._mac)
+            packet = arp.ArpFrame(mac, mac, arp.Operation.REPLY, mac, address, mac, address)
+            prepared = self._prepared[address.packed] = fill_arp(self._templates.arp_reply, packet)[6:32]
+        return prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,33 +147,28 @@ class NdpResponder:
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
         self._kind = templates.solicited_advertisement[54:56]
+        self._announced: set[bytes] = set()
         self._prepared: dict[bytes, _PreparedAdvertisement] = {}
 
     def __len__(self) -> int:
-        return len(self._prepared)
+        return len(self._announced)
 
     def put(self, addresses: Iterable[IPv6Address]) -> None:
         """Answer for these from now on."""
-        mac, unspecified = Mac(self._mac), IPv6Address(0)
-        for address in addresses:
-            frame = advertisement(self._templates.solicited_advertisement, mac, address, mac, unspecified)
-            covered = word_sum(frame[22:38]) + ICMP_LENGTH + ndp.NEXT_HEADER + word_sum(frame[54:56]) + word_sum(frame[58:])
-            self._prepared[address.packed] = _PreparedAdvertisement(
-                frame[6:38], covered % MODULUS, frame[58:], self._templates.announcement_of_ipv6(mac, address)
-            )
+        self._announced.update(address.packed for address in addresses)
 
     def remove(self, addresses: Iterable[IPv6Address]) -> None:
         """Answer for these no more."""
         for address in addresses:
+            self._announced.discard(address.packed)
             self._prepared.pop(address.packed, None)
 
     def set_macs(self, mac: Mac, own_macs: Iterable[Mac] = ()) -> None:
         """Answer with this hardware address from now on; ``own_macs`` are those of the node's other interfaces."""
-        has_changed = mac.octets != self._mac
+        if mac.octets != self._mac:
+            self._prepared.clear()
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
-        if has_changed:
-            self.put([IPv6Address(target) for target in self._prepared])
 
     def reply(self, frame: bytes) -> Answer:
         """Return what to send, or why not."""
@@ -214,20 +217,29 @@ class NdpResponder:
             return self._heard(packet)
         if not self._is_for_us(frame):
             return DropReason.WrongDestination
-        prepared = self._prepared.get(packet.target.packed)
-        if prepared is None:
+        if packet.target.packed not in self._announced:
             return DropReason.NotAnnounced
         if packet.is_probe:
-            return prepared.to_all_nodes
+            return self._prepare(packet.target).to_all_nodes
         requester = (packet.source_link_layer or packet.source).octets
         if requester in self._own:
             return DropReason.OwnFrame
         if requester[0] & 1 or requester == ethernet.ZERO:
             return DropReason.InvalidRequester
-        return self._solicited(prepared, requester, packet.ip_source.packed)
+        return self._solicited(self._prepare(packet.target), requester, packet.ip_source.packed)
+
+    def _prepare(self, address: IPv6Address) -> _PreparedAdvertisement:
+        prepared = self._prepared.get(address.packed)
+        if prepared is None:
+            mac = Mac(self._mac)
+            frame = advertisement(self._templates.solicited_advertisement, mac, address, mac, IPv6Address(0))
+            covered = word_sum(frame[22:38]) + ICMP_LENGTH + ndp.NEXT_HEADER + word_sum(frame[54:56]) + word_sum(frame[58:])
+            to_all_nodes = self._templates.announcement_of_ipv6(mac, address)
+            prepared = self._prepared[address.packed] = _PreparedAdvertisement(frame[6:38], covered % MODULUS, frame[58:], to_all_nodes)
+        return prepared
 
     def _heard(self, packet: ndp.NeighborAdvertisement) -> Answer:
-        if packet.target.packed not in self._prepared:
+        if packet.target.packed not in self._announced:
             return DropReason.AdvertisementOfOthers
         claimant = packet.target_link_layer or packet.source
         return DropReason.OwnFrame if claimant.octets in self._own else Conflict(packet.target, claimant)

@@ -1,0 +1,217 @@
+"""One interface that announces: its packet sockets, responders, filters and group memberships.
+
+Purpose: everything that lives and dies with the interface is here, so that an interface that went down and came up again, or was removed
+and added, is simply opened anew with the IPs that are wanted on it.
+
+    readable -> at most FRAMES_PER_WAKE x (recv, responder, send) -> counters
+    put/remove -> responder at once; filter at once if it does not admit an IP yet, a narrower one a little later; joins queued
+
+Rules: no await, no protocol meaning; a wake is bounded, so that the event loop stays responsive under a storm.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+import structlog
+
+from baremetal_lb.host.counters import AnnouncerCounters
+from baremetal_lb.host.group_sockets import GroupSockets
+from baremetal_lb.host.packet_socket import attach_finest, dropped_frames, open_packet_socket
+from baremetal_lb.l2.filter_plan import plan_arp, plan_ndp
+from baremetal_lb.l2.links import LinkFacts
+from baremetal_lb.l2.reasons import DropReason
+from baremetal_lb.l2.responder import Answer, ArpResponder, Conflict, NdpResponder
+from baremetal_lb.l2.templates import Templates
+from baremetal_lb.model.net import IPAddress, Mac
+from baremetal_lb.packet import ethernet
+
+log = structlog.get_logger(__name__)
+FRAMES_PER_WAKE = 64
+_FRAME = 512
+"""Octets read of a frame; the filter hands over no more."""
+_NARROW_AFTER_S = 0.2
+"""How long a filter may admit more than it must after IPs went; many withdrawals in a row cost one new filter."""
+
+
+class AnnouncingInterface:
+    """Answers for the IPs that it was given, from ``open`` to ``close``."""
+
+    def __init__(
+        self,
+        facts: LinkFacts,
+        templates: Templates,
+        counters: AnnouncerCounters,
+        on_conflict: Callable[[IPAddress, Mac, str], None],
+    ) -> None:
+        if facts.mac is None:
+            raise ValueError(f"{facts.name} has no hardware address")
+        self.facts = facts
+        self.addresses: set[IPAddress] = set()
+        self._mac = facts.mac
+        self._templates = templates
+        self._counters = counters
+        self._on_conflict = on_conflict
+        self._arp = ArpResponder(templates, facts.mac)
+        self._ndp = NdpResponder(templates, facts.mac)
+        self._arp_plan, self._ndp_plan = plan_arp(()), plan_ndp(())
+        self._arp_socket: socket.socket | None = None
+        self._ndp_socket: socket.socket | None = None
+        self._groups: GroupSockets | None = None
+        self._narrowing: asyncio.TimerHandle | None = None
+
+    @property
+    def pending_joins(self) -> int:
+        """Group memberships that are still to be changed."""
+        return self._groups.pending if self._groups is not None else 0
+
+    def open(self) -> None:
+        """Open the sockets of the families that the link can do.
+
+        Raises:
+            OSError: the interface is gone, or the kernel has no memory for it.
+        """
+        loop = asyncio.get_running_loop()
+        name, index = self.facts.name, self.facts.index
+        if self.facts.has_ipv4:
+            self._arp_socket = open_packet_socket(name, index, ethernet.ARP, self._arp_plan)
+            loop.add_reader(self._arp_socket.fileno(), self._drain, self._arp_socket, self._arp.reply, "arp")
+        if self.facts.has_ipv6:
+            self._ndp_socket = open_packet_socket(name, index, ethernet.IPV6, self._ndp_plan)
+            loop.add_reader(self._ndp_socket.fileno(), self._drain, self._ndp_socket, self._ndp.reply, "ndp")
+            self._groups = GroupSockets(index, self._counters)
+
+    def close(self) -> None:
+        """Answer no more; leave all groups."""
+        loop = asyncio.get_running_loop()
+        self.count_kernel_drops()
+        for opened in (self._arp_socket, self._ndp_socket):
+            if opened is not None:
+                loop.remove_reader(opened.fileno())
+                opened.close()
+        self._arp_socket = self._ndp_socket = None
+        if self._groups is not None:
+            self._groups.close()
+        if self._narrowing is not None:
+            self._narrowing.cancel()
+
+    def set_macs(self, facts: LinkFacts, own_macs: Iterable[Mac]) -> bool:
+        """Take the hardware addresses of this interface and of the node; tell whether ours has changed."""
+        mac = facts.mac or self._mac
+        has_changed, self._mac, self.facts = mac != self._mac, mac, facts
+        own = tuple(own_macs)
+        self._arp.set_macs(mac, own)
+        self._ndp.set_macs(mac, own)
+        return has_changed
+
+    def put(self, addresses: Iterable[IPAddress]) -> list[IPAddress]:
+        """Answer for these from now on; return those that are new here and of a family that this link can do.
+
+        Raises:
+            OSError: the kernel does not take the filter.
+        """
+        added = [
+            address
+            for address in addresses
+            if address not in self.addresses and (self.facts.has_ipv4 if address.version == 4 else self.facts.has_ipv6)
+        ]
+        self.addresses.update(added)
+        v4 = [address for address in added if isinstance(address, IPv4Address)]
+        v6 = [address for address in added if isinstance(address, IPv6Address)]
+        self._arp.put(v4)
+        self._ndp.put(v6)
+        if not all(map(self._arp_plan.admits, v4)):
+            self._refresh_arp_filter()
+        if not all(map(self._ndp_plan.admits, v6)):
+            self._refresh_ndp_filter()
+        if self._groups is not None:
+            self._groups.add(v6)
+        return added
+
+    def remove(self, addresses: Iterable[IPAddress]) -> list[IPAddress]:
+        """Answer for these no more; return those that were announced here."""
+        removed = [address for address in addresses if address in self.addresses]
+        self.addresses.difference_update(removed)
+        v6 = [address for address in removed if isinstance(address, IPv6Address)]
+        self._arp.remove(address for address in removed if isinstance(address, IPv4Address))
+        self._ndp.remove(v6)
+        if self._groups is not None:
+            self._groups.remove(v6)
+        if removed and self._narrowing is None:
+            self._narrowing = asyncio.get_running_loop().call_later(_NARROW_AFTER_S, self._narrow)
+        return removed
+
+    def announce(self, address: IPAddress) -> None:
+        """Tell the neighbours, once, that the IP is here."""
+        if address not in self.addresses:
+            return
+        if isinstance(address, IPv4Address):
+            self._tell(self._arp_socket, self._templates.announcement_of_ipv4(self._mac, address), "arp")
+        else:
+            self._tell(self._ndp_socket, [self._templates.announcement_of_ipv6(self._mac, address)], "ndp")
+
+    def _tell(self, opened: socket.socket | None, frames: Iterable[bytes], protocol: str) -> None:
+        if opened is None:
+            return
+        for frame in frames:
+            try:
+                opened.send(frame)
+                self._counters.announcements[protocol] += 1
+            except OSError:
+                self._counters.drops[DropReason.SendFailed] += 1
+
+    def count_kernel_drops(self) -> None:
+        """Add to the counters what the kernel dropped before we could read it."""
+        for opened in (self._arp_socket, self._ndp_socket):
+            if opened is not None and (drops := dropped_frames(opened)):
+                self._counters.drops[DropReason.ReceiveBufferFull] += drops
+
+    def _drain(self, opened: socket.socket, reply: Callable[[bytes], Answer], protocol: str) -> None:
+        receive, send, sent = opened.recv, opened.send, 0
+        for _ in range(FRAMES_PER_WAKE):
+            try:
+                frame = receive(_FRAME)
+            except BlockingIOError:
+                break
+            except OSError:
+                # The link went down or away; its event is on the way.
+                self._counters.drops[DropReason.ReceiveFailed] += 1
+                break
+            answer = reply(frame)
+            if answer.__class__ is bytes:
+                try:
+                    send(answer)
+                    sent += 1
+                except OSError:
+                    self._counters.drops[DropReason.SendFailed] += 1
+            else:
+                self._refuse(answer)
+        self._counters.replies[protocol] += sent
+
+    def _refuse(self, answer: Answer) -> None:
+        if isinstance(answer, Conflict):
+            self._counters.conflicts += 1
+            self._counters.drops[DropReason.ForeignAnnouncement] += 1
+            self._on_conflict(answer.address, answer.mac, self.facts.name)
+        elif not isinstance(answer, bytes):
+            self._counters.drops[answer] += 1
+
+    def _narrow(self) -> None:
+        self._narrowing = None
+        try:
+            self._refresh_arp_filter()
+            self._refresh_ndp_filter()
+        except OSError as error:
+            # The wider filter stays, which costs processor time and nothing else.
+            log.warning("filter_not_narrowed", interface=self.facts.name, error=str(error))
+
+    def _refresh_arp_filter(self) -> None:
+        if self._arp_socket is not None:
+            targets = [address for address in self.addresses if isinstance(address, IPv4Address)]
+            self._arp_plan = attach_finest(self._arp_socket, lambda ranges: plan_arp(targets, max_ranges=ranges), self._arp_plan)
+
+    def _refresh_ndp_filter(self) -> None:
+        if self._ndp_socket is not None:
+            targets = [address for address in self.addresses if isinstance(address, IPv6Address)]
+            self._ndp_plan = attach_finest(self._ndp_socket, lambda ranges: plan_ndp(targets, max_ranges=ranges), self._ndp_plan)
