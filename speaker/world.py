@@ -82,6 +82,10 @@ class World:
         """Return every IP that a Service's status or the ledger names."""
         return frozenset(self._users.keys() | self.entries.keys() | self.lost.keys() | self.elected.keys())
 
+    def is_named(self, address: IPAddress) -> bool:
+        """Tell whether a Service's status or the ledger names the IP."""
+        return address in self._users or address in self.entries or address in self.lost
+
     # -- what is seen --------------------------------------------------------------------------------------------------------------
 
     def see_service(self, key: ObjectKey, view: ServiceView | None) -> None:
