@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.kubeserver import KubeServer, running_server
+from tests.support.proxy import FaultProxy
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,10 @@ def kube_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer
 def kube_namespace(kube_server: KubeServer) -> str:
     """Make a namespace that no other test uses."""
     return kube_server.new_namespace()
+
+
+@pytest.fixture
+def kube_proxy(kube_server: KubeServer) -> Iterator[FaultProxy]:
+    """Put a fault-injecting proxy in front of the API server, for one test."""
+    with FaultProxy(kube_server.url, ca=kube_server.work / "certs" / "apiserver.crt") as proxy:
+        yield proxy

@@ -178,7 +178,7 @@ class Reflector(Generic[T]):
             if error.is_expired or error.is_not_found:
                 self._version = None
                 self.counters["expired"] += error.is_expired
-        problem = f"{error.message} ({error.status} {error.reason})" if isinstance(error, ApiError) else str(error)
+        problem = self._sentence(error)
         if problem != self.problem:
             log.warning("watch_failed", path=self.path, problem=problem)
         self.problem = problem
@@ -186,6 +186,13 @@ class Reflector(Generic[T]):
             self._backoff.failures = 1
             return self._rng.uniform(0.0, 0.2)  # nothing is wrong with the server, so the first one costs no wait
         return self._backoff.next_s(at_least)
+
+    def _sentence(self, error: KubeError) -> str:
+        if not isinstance(error, ApiError):
+            return str(error)
+        if error.is_not_found:
+            return f"{self.path} is not served: is its CustomResourceDefinition installed?"
+        return f"{error.message} ({error.status} {error.reason})"
 
     def _heard(self) -> None:
         self.last_ok = time.monotonic_ns()

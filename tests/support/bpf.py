@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from baremetal_lb.l2.filter_plan import Instruction
 
-_VLAN_TAG_PRESENT = 0xFFFFF030
+_VLAN_TAG_PRESENT, _PACKET_TYPE = 0xFFFFF030, 0xFFFFF004
 
 
-def run(program: Sequence[Instruction], frame: bytes, *, is_tagged: bool = False) -> tuple[int, int]:
+def run(program: Sequence[Instruction], frame: bytes, *, is_tagged: bool = False, packet_type: int = 0) -> tuple[int, int]:
     """Return (octets admitted, instructions run); a load beyond the frame refuses it, as in the kernel."""
     at = accumulator = steps = 0
     while True:
@@ -16,6 +16,8 @@ def run(program: Sequence[Instruction], frame: bytes, *, is_tagged: bool = False
         match code:
             case 0x20 | 0x28 | 0x30 if value == _VLAN_TAG_PRESENT:
                 accumulator = int(is_tagged)
+            case 0x20 | 0x28 | 0x30 if value == _PACKET_TYPE:
+                accumulator = packet_type
             case 0x20 | 0x28 | 0x30:
                 width = {0x20: 4, 0x28: 2, 0x30: 1}[code]
                 if value + width > len(frame):
