@@ -13,8 +13,9 @@ leaves are returns, so n ranges cost 4n + 1 instructions and a few.
 For IPv6 the programme compares exactly each 32-bit word that all targets share, and searches the word in which they differ most.
 
 Invariants: every announced target is admitted; so are all frames about it that tell (ARP replies by their sender, advertisements by
-their target), for conflicts; so are frames that are too short to look at, to be counted. Tagged frames are not (their tag was taken off
-before a packet socket sees them, so that they look like untagged ones: they belong to a VLAN interface).
+their target), for conflicts; so are frames that are too short to look at, to be counted. Tagged frames are not: the kernel takes the tag
+off before a packet socket of this protocol sees them, so that they look like untagged ones. What is left to tell them by is the packet
+type: the kernel marks a frame of a VLAN that has no interface here as one for another host, even when it is a broadcast.
 """
 
 from bisect import bisect_right
@@ -30,7 +31,9 @@ MAX_RANGES = 128
 MAX_INSTRUCTIONS = 800
 _LD_WORD, _LD_HALF, _LD_BYTE, _LD_LENGTH = 0x20, 0x28, 0x30, 0x80
 _JA, _JEQ, _JGE, _RET = 0x05, 0x15, 0x35, 0x06
+_PACKET_TYPE = 0xFFFFF000 + 4
 _VLAN_TAG_PRESENT = 0xFFFFF000 + 48
+_OTHER_HOST = 3
 _SNAP = 0x200
 """Octets of an admitted frame that are handed over; more than any solicitation has."""
 _WORD = 1 << 32
@@ -47,6 +50,14 @@ class Instruction(NamedTuple):
 
 _ADMIT = Instruction(_RET, 0, 0, _SNAP)
 _REFUSE = Instruction(_RET, 0, 0, 0)
+_UNTAGGED_AND_FOR_US = (
+    Instruction(_LD_BYTE, 0, 0, _VLAN_TAG_PRESENT),
+    Instruction(_JEQ, 1, 0, 0),
+    _REFUSE,
+    Instruction(_LD_BYTE, 0, 0, _PACKET_TYPE),
+    Instruction(_JEQ, 0, 1, _OTHER_HOST),
+    _REFUSE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +81,7 @@ def plan_arp(targets: Iterable[IPv4Address], *, max_ranges: int = MAX_RANGES) ->
     """Return the programme for a packet socket of ARP: requests by target, replies by sender protocol address."""
     borders = _borders([int(target) for target in targets], max_ranges)
     prelude = [
-        Instruction(_LD_BYTE, 0, 0, _VLAN_TAG_PRESENT),
-        Instruction(_JEQ, 1, 0, 0),
-        _REFUSE,
+        *_UNTAGGED_AND_FOR_US,
         Instruction(_LD_LENGTH, 0, 0, 0),
         Instruction(_JGE, 1, 0, 42),
         _ADMIT,
@@ -90,9 +99,7 @@ def plan_arp(targets: Iterable[IPv4Address], *, max_ranges: int = MAX_RANGES) ->
 def plan_ndp(targets: Iterable[IPv6Address], *, max_ranges: int = MAX_RANGES) -> FilterPlan:
     """Return the programme for a packet socket of IPv6: solicitations and advertisements by their target."""
     prelude = [
-        Instruction(_LD_BYTE, 0, 0, _VLAN_TAG_PRESENT),
-        Instruction(_JEQ, 1, 0, 0),
-        _REFUSE,
+        *_UNTAGGED_AND_FOR_US,
         Instruction(_LD_LENGTH, 0, 0, 0),
         Instruction(_JGE, 1, 0, 55),
         _ADMIT,

@@ -86,13 +86,14 @@ def test_ndp_filter(case: str):
     assert (run(plan_ndp([IP6]).program, frame)[0] > 0) is is_admitted
 
 
-def test_frames_that_had_a_vlan_tag_are_refused():
-    assert [
-        run(plan.program, frame, is_tagged=True)[0] for plan, frame in ((plan_arp([IP]), arp_request(IP)), (plan_ndp([IP6]), probe(IP6)))
-    ] == [
-        0,
-        0,
-    ]
+PLANS = {"arp": (plan_arp([IP]).program, arp_request(IP)), "ndp": (plan_ndp([IP6]).program, probe(IP6))}
+
+
+@pytest.mark.parametrize("protocol", PLANS)
+@pytest.mark.parametrize("how", [{"is_tagged": True}, {"packet_type": 3}], ids=["tagged", "for another host"])
+def test_frames_that_had_a_vlan_tag_are_refused(protocol: str, how: dict[str, int]):
+    program, frame = PLANS[protocol]
+    assert (run(program, frame)[0] > 0, run(program, frame, **how)[0]) == (True, 0)
 
 
 @pytest.mark.parametrize("length", range(14, 42))
