@@ -4,8 +4,8 @@ Follows pkg/apis/core/v1/defaults.go and pkg/registry/core/service of Kubernetes
 
     families     a headless Service without selector has both; else Single unless asked; the cluster's first family unless asked
     cluster IPs  one per family from the service CIDRs; given back with the family, or with the type ExternalName
-    type         LoadBalancer has externalTrafficPolicy and may have loadBalancerClass, which never changes; away from it both go,
-                 the status stays (clearing it is its owner's business)
+    type         LoadBalancer has externalTrafficPolicy and may have loadBalancerClass, which never changes; away from it all
+                 that goes, and the ingress with it
 
 Not implemented: node ports and health check node ports (nothing in a lab listens there).
 """
@@ -60,13 +60,20 @@ def prepare_service(new: Object, old: Object | None, networks: ServiceNetworks, 
     if spec["type"] == "ExternalName":
         for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", *_LOAD_BALANCER_ONLY):
             spec.pop(name, None)
-        return {**new, "spec": spec}
+        return _released(new, old, spec)
     spec.setdefault("internalTrafficPolicy", "Cluster")
     if before.get("type", "ExternalName") != "ExternalName":
         _keep_cluster_ips(spec, before)
     _settle_families(spec, networks)
     _settle_cluster_ips(spec, networks, used)
     _settle_load_balancer(spec, before)
+    return _released(new, old, spec)
+
+
+def _released(new: Object, old: Object | None, spec: dict[str, Any]) -> Object:
+    """Clear the ingress of a Service that is no LoadBalancer any more."""
+    if spec["type"] != "LoadBalancer" and old is not None and old["spec"]["type"] == "LoadBalancer":
+        new = {**new, "status": {**(new.get("status") or {}), "loadBalancer": {}}}
     return {**new, "spec": spec}
 
 

@@ -21,6 +21,8 @@ from baremetal_lb.apiserver.resources import Object
 from baremetal_lb.model.ids import ObjectKey
 
 Storage = tuple[str, str]
+FIRST_REVISION = 100
+"""Those before are of no object, so that a client can ask for a forgotten one."""
 REMEMBERED = 20_000
 """How many occurrences are remembered, of all kinds together."""
 
@@ -46,10 +48,10 @@ class Store:
     """All objects, by storage (group, plural) and key."""
 
     def __init__(self, *, journal: Callable[[bytes], None], remembered: int = REMEMBERED) -> None:
-        self.revision = 1
+        self.revision = FIRST_REVISION
         self._objects: dict[Storage, dict[ObjectKey, Object]] = {}
         self._occurrences: deque[Occurrence] = deque(maxlen=remembered)
-        self._forgotten = 1
+        self._forgotten = FIRST_REVISION
         self._journal = journal
 
     def get(self, storage: Storage, key: ObjectKey) -> Object | None:

@@ -39,6 +39,8 @@ _RETURNED_WHEN_DELETED = ("services", "pods", "serviceaccounts")
 _APPLY = "application/apply-patch+yaml"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", _APPLY)
+_MAPS = ("data", "binaryData")
+"""Not shown when empty, as Go writes them."""
 _SERVERS_OWN = (
     "uid",
     "creationTimestamp",
@@ -227,8 +229,6 @@ class Writing:
         if body["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         old = self._store.get(target.resource.storage, target.key)
-        if old is None and target.subresource:
-            raise target.not_found()
         uid = body["metadata"].get("uid")
         present = old["metadata"]["uid"] if old else ""
         if uid and uid != present:
@@ -287,7 +287,7 @@ class Writing:
                 listed = ", ".join(f'unknown field "{path}"' for path in unknown)
                 start = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
                 raise errors.bad_request(start + listed)
-        new = {name: value for name, value in stored(resource, new).items() if value is not None}
+        new = {name: value for name, value in stored(resource, new).items() if value is not None and (value != {} or name not in _MAPS)}
         used = self._cluster_ips(target) if resource.storage == ("", "services") else ()
         time = format_time(now)
         new = prepare(resource, new, old, networks=self._networks, used=used, time=time)
