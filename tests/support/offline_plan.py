@@ -1,6 +1,6 @@
 """``bmlb plan`` on a text of manifests, without the command line around it."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -17,10 +17,8 @@ NOW = 1_800_000_000_000_000_000
 class _TextLoader(yaml.SafeLoader):
     """Leaves timestamps as texts, as JSON has them."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
-        first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_TextLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: node.value)
 
 
 def manifests(text: str) -> list[dict[str, Any]]:
@@ -38,7 +36,7 @@ class Planned:
         self._identity = identity
         self.offline = read_cluster(self.objects, identity=identity, namespace=namespace, owner=owner)
         self.state = settle(self.offline.cluster, options=SettleOptions(identity, owner, now_utc=NOW, **options))
-        self.document = document(self.state, self.offline.problems, lambda _problem, place: f"object {place}")
+        self.document = document(self.state, (problem for problem, _ in self.offline.problems))
 
     def afterwards(self) -> list[dict[str, Any]]:
         """Return the objects as they would be."""

@@ -1,0 +1,135 @@
+"""``bmlb plan``: what a cluster would settle to, offline.
+
+Manifests in; out comes who would have which IP and why not, who would announce it and why not the others, and what is wrong with the
+objects. The decisions are those of the running processes (``settle``).
+
+Exit code 0: every Service of ours has an IP and every object is sound. 1: not so. 2: the command was not understood.
+"""
+
+import json
+import sys
+import time
+from dataclasses import replace
+from enum import Enum
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from baremetal_lb.api.source import SourceError, load
+from baremetal_lb.cli.afterwards import objects_afterwards
+from baremetal_lb.cli.offline import read_cluster
+from baremetal_lb.cli.plan_document import document
+from baremetal_lb.cli.validate import is_error
+from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.ipam.requests import handles_service
+from baremetal_lb.model.ids import IDENTITIES
+from baremetal_lb.model.problem import Problem
+from baremetal_lb.model.time import SECOND
+from baremetal_lb.settle.cluster import SettleOptions
+from baremetal_lb.settle.settle import SettledState, settle
+
+app = typer.Typer(add_completion=False)
+PIPED_WIDTH = 240
+"""Columns of tables that go to a file or a pipe."""
+
+
+class IdentityName(Enum):
+    """Whose custom resources are read."""
+
+    BAREMETAL_LB = "baremetal-lb"
+    METALLB = "metallb"
+
+
+class Output(Enum):
+    """Forms of output."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    OBJECTS = "objects"
+
+
+@app.command()
+def plan(
+    more: Annotated[list[str] | None, typer.Argument(metavar="[FILES]...", help="More files, directories, or - for stdin.")] = None,
+    *,
+    filename: Annotated[list[str] | None, typer.Option("--filename", "-f", metavar="FILE", help="File, directory, or - for stdin.")] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="objects: all objects as they would be afterwards.")] = Output.TABLE,
+    identity: Annotated[IdentityName, typer.Option(help="Whose API group and annotations are read.")] = IdentityName.BAREMETAL_LB,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace of the install, whose resources count.")] = None,
+    lb_class: Annotated[str, typer.Option(help="Only Services of exactly this loadBalancerClass; empty: those without.")] = "",
+    ignore_exclude_lb: Annotated[
+        bool, typer.Option("--ignore-exclude-lb", help="Do not mind node.kubernetes.io/exclude-from-external-load-balancers.")
+    ] = False,
+    owner: Annotated[str | None, typer.Option(help="Install id in the ledger, if not <identity>/<namespace>.")] = None,
+) -> None:
+    """Show what a cluster would settle to: IPs, announcers and reasons. Offline."""
+    paths = [*(filename or ()), *(more or ())]
+    if not paths:
+        raise typer.BadParameter("name at least one file or directory, or - for stdin", param_hint="-f")
+    problems: list[Problem] = []
+    try:
+        sourced = load(paths, problems)
+    except SourceError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from None
+    names = IDENTITIES[identity.value]
+    where = namespace or names.default_namespace
+    install, now_utc = owner or f"{names.name}/{where}", time.time_ns() // SECOND * SECOND
+    objects = [item.object for item in sourced]
+    offline = read_cluster(objects, identity=names, namespace=where, owner=install)
+    problems += (replace(problem, source=sourced[place].place(problem.field)) for problem, place in offline.problems)
+    options = SettleOptions(names, install, lb_class, ignore_exclude_lb, now_utc)
+    state = settle(offline.cluster, options=options)
+    if output is Output.TABLE:
+        _print_tables(state, problems, lb_class)
+    elif output is Output.OBJECTS:
+        after = objects_afterwards(objects, offline, state, identity=names, now_utc=now_utc)
+        typer.echo(yaml.safe_dump_all(after, sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        told = document(state, problems)
+        typer.echo(json.dumps(told, indent=2) if output is Output.JSON else yaml.safe_dump(told, sort_keys=False), nl=output is Output.JSON)
+    if _unserved(state, lb_class) or any(is_error(problem) for problem in problems):
+        raise typer.Exit(1)
+
+
+def _unserved(state: SettledState, lb_class: str) -> bool:
+    """Tell whether a Service that is ours stays without IP."""
+    return any(
+        handles_service(outcome.service, lb_class)
+        and not outcome.service.status_ips
+        and outcome.decision.reason is not AllocationReason.BeingDeleted
+        for outcome in state.services
+    )
+
+
+def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -> None:
+    """Print what people ask first: the Services of ours, who announces what, and what is wrong."""
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    services = Table("SERVICE", "IPS", "POOL", "REASON", "MESSAGE", box=None, header_style=None)
+    for outcome in state.services:
+        if handles_service(outcome.service, lb_class):
+            decision = outcome.decision
+            ips = ", ".join(str(address) for address in outcome.service.status_ips)
+            reason = "" if decision.reason is None else decision.reason.name
+            services.add_row(str(outcome.service.key), ips or "-", decision.pool or "-", reason, escape(decision.message))
+    console.print(services)
+    announcements = Table("IP", "ANNOUNCER", "SERVICES", "NOT", box=None, header_style=None)
+    for announcement in state.announcements:
+        election = announcement.election
+        nobody = f"(nobody: {election.reason.name})" if election.reason is not None else "(nobody)"
+        excluded = [f"{c.node} ({c.reason.name})" for c in election.candidates if c.reason is not None]
+        keys = ", ".join(str(service.key) for service in announcement.services)
+        announcements.add_row(str(announcement.address), election.announcer or nobody, keys, ", ".join(excluded))
+    if state.announcements:
+        console.print()
+        console.print(announcements)
+    if problems:
+        console.print()
+    for problem in problems:
+        text = f"{problem.source or ''}: {problem.object} {problem.field}: {problem.message}".removeprefix(": ")
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
