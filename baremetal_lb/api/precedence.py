@@ -2,9 +2,11 @@
 
 Older objects are right before younger ones, and equally old ones by name; but an object that was accepted keeps its meaning:
 
-    1. every object with an accepted spec (status.lastAccepted) takes what that spec says, older first;
+    1. every object with an accepted spec (status.lastAccepted) takes what that spec says: those whose spec still is that one before
+       those that have been edited since, and older first among each;
     2. then, older first, each object whose spec is new or changed tries to take what its spec says now. Where that contradicts what
        others have taken, it keeps its accepted spec, or means nothing if it has none, and the fault is its own.
+       (Accepted specs contradict each other only where a controller died between recording two; a second try mends that.)
        While somebody has moved and so given something up, those who failed try again.
 
 So the result depends neither on the order of the objects nor on which process computes it, and a restart changes nothing.
@@ -64,7 +66,9 @@ class Claims(Protocol[T_contra]):
 def decide(claimants: Iterable[Claimant[T]], claims: Claims[T]) -> list[Claimant[T]]:
     """Fill in the results of all claimants; returned in their order of precedence."""
     ordered = sorted(claimants, key=lambda claimant: claimant.item.order)
-    undecided = [claimant for claimant in ordered if not _take_accepted(claimant, claims) and claimant.current is not None]
+    edited_last = sorted(ordered, key=lambda claimant: not claimant.is_unchanged)
+    settled = {id(claimant) for claimant in edited_last if _take_accepted(claimant, claims)}
+    undecided = [claimant for claimant in ordered if id(claimant) not in settled]
     has_moved = True
     while undecided and has_moved:
         undecided, has_moved = _take_current(undecided, claims)
@@ -87,21 +91,23 @@ def _take_accepted(claimant: Claimant[T], claims: Claims[T]) -> bool:
 
 
 def _take_current(undecided: Sequence[Claimant[T]], claims: Claims[T]) -> tuple[list[Claimant[T]], bool]:
+    """Let each take what its spec says, or else what was accepted; return those who failed, and whether one moved."""
     failed: list[Claimant[T]] = []
     has_moved = False
     for claimant in undecided:
-        if claimant.current is None:
-            continue
         before = claimant.in_force
         if before is not None:
             claims.remove(claimant.item, before)
-        claimant.conflicts = claims.faults(claimant.item, claimant.current, is_incumbent=False)
-        if is_fatal(claimant.conflicts):
-            if before is not None:
-                claims.add(claimant.item, before)
-            failed.append(claimant)
-            continue
-        claims.add(claimant.item, claimant.current)
-        claimant.in_force, claimant.is_accepted = claimant.current, True
-        has_moved = has_moved or before is not None
+        if claimant.current is not None:
+            claimant.conflicts = claims.faults(claimant.item, claimant.current, is_incumbent=False)
+            if not is_fatal(claimant.conflicts):
+                claims.add(claimant.item, claimant.current)
+                claimant.in_force, claimant.is_accepted = claimant.current, True
+                has_moved = has_moved or before is not None
+                continue
+        failed.append(claimant)
+        fallback = claimant.recorded if before is None else before
+        if fallback is not None and (before is not None or not is_fatal(claims.faults(claimant.item, fallback, is_incumbent=True))):
+            claims.add(claimant.item, fallback)
+            claimant.in_force = fallback
     return failed, has_moved
