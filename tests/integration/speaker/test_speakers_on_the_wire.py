@@ -1,8 +1,10 @@
 """Speakers against the real API server, in namespaces on one bridge: who answers, and who takes over."""
 
+import time
+
 import pytest
 
-from tests.support.speakers import Speakers
+from tests.support.speakers import SpeakerNode, Speakers
 from tests.support.wait import until
 
 pytestmark = [pytest.mark.netns, pytest.mark.kube]
@@ -20,3 +22,120 @@ def test_one_node_answers_and_says_so(cluster: Speakers):
     node1.until_ready()
     node2.until_ready()
     assert 'baremetal_lb_speaker_announced{ip="198.51.100.200"' in node2.get("/metrics", 9121)[1]
+
+
+def test_a_killed_speaker_is_replaced(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1", "node2"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    node1.kill()
+    assert cluster.until_answered(IP, by=node2) < 8
+    until(lambda: "web@node2" in cluster.statuses(), describe=cluster.statuses)
+
+
+def test_a_local_service_moves_when_its_last_endpoint_goes(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1"], announcer="node1", policy="Local")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    cluster.endpoints("web", {"node1": False, "node2": True})
+    assert cluster.until_answered(IP, by=node2) < 1
+    cluster.endpoints("web", {})
+    cluster.until_answered(IP, by=None)
+
+
+def test_a_move_in_the_ledger_is_followed_without_a_gap(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    answers = Asking(cluster, IP)
+    cluster.server.merge(cluster.entry_path(IP), {"spec": {"announcer": "node2"}})
+    answers.until_only(node2)
+    assert answers.unanswered == 0
+    assert answers.seconds_of_two < 0.2
+    until(lambda: cluster.statuses().keys() == {"web@node2"}, describe=cluster.statuses)
+
+
+def test_a_drained_node_hands_over_without_a_gap(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    answers = Asking(cluster, IP)
+    cluster.server.merge("/api/v1/nodes/node1", {"metadata": {"annotations": {"baremetal-lb.io/drain": "true"}}})
+    answers.until_only(node2)
+    assert answers.unanswered == 0
+
+
+def test_a_speaker_that_is_told_to_stop_hands_over_without_a_gap(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, IP6, endpoints=["node1", "node2"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    answers = Asking(cluster, IP)
+    assert node1.process is not None
+    node1.process.terminate()
+    answers.until_only(node2)
+    assert node1.process.wait(10) == 0
+    assert answers.unanswered == 0
+    cluster.until_answered(IP6, by=node2)
+    until(lambda: cluster.statuses().keys() == {"web@node2"}, describe=cluster.statuses)
+    assert node1.logged("left")[-1]["still_announced"] == 0
+
+
+def test_a_pulled_cable_moves_the_ip(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    node1.host.cut()
+    assert cluster.until_answered(IP, by=node2) < 2
+
+
+def test_ledger_and_status_must_both_name_the_ip(cluster: Speakers):
+    node1 = cluster.node("node1")
+    cluster.configure()
+    uid = cluster.service("web", IP, endpoints=["node1"], ledger=False)
+    node1.until_ready()
+    cluster.until_answered(IP, by=None)
+    cluster.entry(IP, "web", uid)
+    cluster.until_answered(IP, by=node1)
+    cluster.server.delete(cluster.entry_path(IP))
+    until(lambda: cluster.server.get(cluster.entry_path(IP)) is None)
+    cluster.entry(OTHER, "web", uid)
+    cluster.assign("web", IP, OTHER)
+    cluster.until_answered(OTHER, by=node1)
+    assert cluster.who_answers(IP) == {node1.host.mac}, "a lost entry must not cost the IP"
+    cluster.entry(IP, "another", "another-uid")
+    cluster.until_answered(IP, by=None)
+    cluster.server.delete(f"/api/v1/namespaces/{cluster.users}/services/web")
+    cluster.until_answered(OTHER, by=None)
+    until(lambda: not cluster.statuses(), describe=cluster.statuses)
+
+
+class Asking:
+    """Asks for an IP again and again; counts the questions that nobody answered, and the time in which two did."""
+
+    def __init__(self, cluster: Speakers, ip: str) -> None:
+        self._cluster, self._ip = cluster, ip
+        self.unanswered = 0
+        self.seconds_of_two = 0.0
+
+    def until_only(self, node: SpeakerNode, deadline_s: float = 10) -> None:
+        """Ask until only this node answers, and some times more."""
+        end, alone, answers = time.monotonic() + deadline_s, 0, set[str]()
+        while alone < 10:
+            begun = time.monotonic()
+            assert begun < end, f"{self._ip} answered by {answers}, not by {node}\n{node.tail()}"
+            answers = self._cluster.who_answers(self._ip, quiet_s=0.03)
+            self.unanswered += not answers
+            self.seconds_of_two += (time.monotonic() - begun) if len(answers) > 1 else 0
+            alone = alone + 1 if answers == {node.host.mac} else 0

@@ -1,0 +1,79 @@
+"""The API server away: from all speakers, from one, while a speaker is killed; and what is written when nothing changes."""
+
+import pytest
+
+from tests.support.speakers import Speakers
+from tests.support.wait import until
+
+pytestmark = [pytest.mark.netns, pytest.mark.kube]
+IP, IP6 = "198.51.100.200", "2001:db8::200"
+
+
+def test_an_outage_takes_nothing_away_not_even_with_a_speaker_killed_in_it(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, IP6, endpoints=["node1"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    until(lambda: "speaker-node2" in node1.state_file.read_text(), describe=node1.tail)
+    for node in (node1, node2):
+        cluster.cut(node)
+    until(lambda: node1.get("/readyz")[0] == 503, 20)
+    for _ in range(40):
+        assert cluster.who_answers(IP, quiet_s=0.15) == {node1.host.mac}
+    node1.kill()
+    node1.start()
+    cluster.until_answered(IP, by=node1)
+    cluster.until_answered(IP6, by=node1)
+    assert node1.logged("started_from_state_file")
+    for node in (node1, node2):
+        cluster.heal(node)
+    node1.until_ready(60)
+    node2.until_ready(60)
+    assert cluster.who_answers(IP) == {node1.host.mac}
+
+
+def test_a_speaker_that_is_cut_off_yields_to_the_member_that_took_over(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, IP6, endpoints=["node2"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    cluster.cut(node1)
+    cluster.until_answered(IP, by=node2, deadline_s=20)
+    cluster.until_answered(IP6, by=node2)
+    assert {line["ip"] for line in node1.logged("address_yielded")} == {IP, IP6}
+    cluster.heal(node1)
+    cluster.until_answered(IP, by=node1, deadline_s=30)
+
+
+def test_an_unchanged_world_is_not_written_to(cluster: Speakers):
+    node1 = cluster.node("node1")
+    node1.until_ready()
+    cluster.configure()
+    begun = cluster.server.audit_mark()
+    for number in range(10):
+        cluster.service(f"web{number}", f"198.51.100.{200 + number}", endpoints=["node1"], announcer="node1")
+    until(lambda: len(cluster.statuses()) == 10, describe=cluster.statuses)
+    cluster.until_answered("198.51.100.209", by=node1)
+    until(lambda: sum(kind[1] == "events" for kind in cluster.server.writes(user="speaker-node1", since=begun).elements()) == 10)
+    writes = cluster.server.writes(user="speaker-node1", since=begun)
+    del writes["patch", "leases"]
+    assert writes == {("create", "servicel2statuses"): 10, ("patch", "servicel2statuses/status"): 10, ("create", "events"): 10}
+    node1.kill()
+    begun = cluster.server.audit_mark()
+    node1.start()
+    node1.until_ready()
+    cluster.until_answered(IP, by=node1)
+    until(lambda: cluster.server.writes(user="speaker-node1", since=begun)["patch", "leases"] >= 3)
+    assert cluster.server.writes(user="speaker-node1", since=begun).keys() == {("patch", "leases")}
+
+
+def test_without_the_capability_a_speaker_says_so_and_is_not_elected(cluster: Speakers):
+    node1, node2 = cluster.node("node1", start=False), cluster.node("node2")
+    node1.start(wrapper=("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"))
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1", "node2"], announcer="node1")
+    cluster.until_answered(IP, by=node2, deadline_s=20)
+    until(lambda: node1.get("/readyz")[0] == 503)
+    assert "[-] sockets: announcing IPs on the local link takes the capability NET_RAW" in node1.get("/readyz")[1]
