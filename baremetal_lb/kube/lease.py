@@ -128,7 +128,7 @@ class Elector:
         was_leading, self._valid_until = self.is_leading, float("-inf")
         if work in running:
             raise WorkWouldNotStop("the leader's work did not end when it was cancelled")
-        if was_leading:
+        if was_leading and self.holder == self.identity_id:
             await self._release()
 
     # --- standing by ---
@@ -166,11 +166,13 @@ class Elector:
         return True
 
     async def _create(self) -> bool:
+        """Make the Lease, held by us; False when somebody was faster."""
         sent = self._clock()
-        self._lease = {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": {"name": self.name, "namespace": self._namespace}}
-        self._lease = self._taken()
+        metadata = {"name": self.name, "namespace": self._namespace}
+        self._lease = {}
+        lease = {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": metadata, **self._taken()}
         try:
-            self._lease = await self._call("POST", self._collection, self._lease)
+            self._lease = await self._call("POST", self._collection, lease)
         except ApiError as error:
             if error.already_exists:
                 return False
@@ -197,11 +199,14 @@ class Elector:
         return self._expires_in_s() <= 0
 
     async def _wait_for_release(self) -> None:
-        """Watch somebody else's Lease until it is free or the watch ends."""
+        """Watch somebody else's Lease until it is free or the watch ends; at once when we do not know it."""
+        version = self._lease.get("metadata", {}).get("resourceVersion")
+        if not version:
+            return
         query = [
             ("fieldSelector", f"metadata.name={self.name}"),
             ("watch", "true"),
-            ("resourceVersion", str(self._lease["metadata"]["resourceVersion"])),
+            ("resourceVersion", str(version)),
             ("timeoutSeconds", "240"),
         ]
         async with self._transport.open("GET", self._collection, query, total_s=255.0) as response:
@@ -238,18 +243,27 @@ class Elector:
             try:
                 await self._write(self._renewed())
             except ApiError as error:
-                if error.is_not_found:
-                    return await self._create()
-                if not error.is_conflict:
+                if not (error.is_conflict or error.is_not_found):
                     raise
-                # The conflict may be with a renewal of ours whose answer was lost: look whose it is, and renew with the next try.
-                self._lease = await self._call("GET", self._path)
-                return self.holder == self.identity_id
+                return await self._reread()
         except KubeError as error:
             log.warning("renewal_failed", lease=self.name, error=str(error))
             return True
         self._valid_until = sent + self._deadline_s
         return True
+
+    async def _reread(self) -> bool:
+        """Look whose the Lease is: a conflict may be with a renewal of ours whose answer was lost. If it was deleted, make it again."""
+        try:
+            self._lease = await self._call("GET", self._path)
+        except ApiError as error:
+            if error.is_not_found:
+                return await self._create()
+            raise
+        if self.holder == self.identity_id:
+            return True
+        self._valid_until = float("-inf")
+        return False
 
     async def _release(self) -> None:
         """Give the Lease back; if that fails it expires by itself."""
