@@ -74,7 +74,7 @@ def _service(value: Object, now: int) -> list[Any]:
     outside = list(_of(value, "spec.externalIPs", []))
     if kind == "LoadBalancer":
         ingress = _of(value, "status.loadBalancer.ingress", [])
-        outside = [*(entry.get("ip") or entry.get("hostname", "") for entry in ingress), *outside] or ["<pending>"]
+        outside = [*sorted({entry.get("ip") or entry.get("hostname", "") for entry in ingress}), *outside] or ["<pending>"]
     elif kind == "ExternalName":
         outside = [_of(value, "spec.externalName")]
     ports = [
