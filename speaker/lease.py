@@ -65,7 +65,7 @@ class OwnLease:
         Raises:
             KubeError: it may or may not have taken effect.
         """
-        await self._write(facts, holder=f"{self._node}_{facts.incarnation}", timeout_s=timeout_s)
+        await self._write(facts, holder=self._node, timeout_s=timeout_s)
 
     async def release(self, facts: MemberFacts, *, timeout_s: float = WRITE_TIMEOUT_S) -> None:
         """Tell everybody that this speaker leaves.

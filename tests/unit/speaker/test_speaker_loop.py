@@ -1,0 +1,198 @@
+"""The loop: from events to what the announcer answers for, by a clock that the test moves."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+import pytest
+
+from baremetal_lb.membership.facts import MemberFacts, encode
+from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions
+from baremetal_lb.model.configuration import Configuration, L2Advertisement, Pool
+from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.net import AddressRange, Family, IPAddress, Mac
+from baremetal_lb.model.roster import InterfaceFacts
+from baremetal_lb.model.time import MILLISECOND, SECOND
+from baremetal_lb.model.views import (
+    EndpointSliceView,
+    EndpointView,
+    EntryService,
+    IngressView,
+    LeaseView,
+    LedgerEntry,
+    NodeView,
+    ServiceView,
+)
+from speaker.decide import Decider
+from speaker.loop import YIELD_TAIL, Loop
+from speaker.plan import CLAIM_AGE, HANDOVER_LIMIT, L2Status
+from speaker.reasons import SilenceReason
+from speaker.world import World
+
+IP, OTHER_IP = ip_address("203.0.113.7"), ip_address("203.0.113.8")
+MACS = {node: Mac.parse(f"02:00:00:00:00:0{number}") for number, node in enumerate(("a", "me", "z"), start=1)}
+STRANGER = Mac.parse("02:00:00:00:00:99")
+ANNOTATION = "x/member"
+
+
+class Answering:
+    """The announcer's place: what would be answered for now, and how often that was changed."""
+
+    def __init__(self) -> None:
+        self.announced: dict[IPAddress, frozenset[str] | None] = {}
+        self.updates = 0
+
+    def update_announced(self, changed: Mapping[IPAddress, frozenset[str] | None], withdrawn: tuple[IPAddress, ...] = ()) -> None:
+        self.updates += 1
+        self.announced.update(changed)
+        for address in withdrawn:
+            del self.announced[address]
+
+
+class Node:
+    """The speaker of node ``me`` among a, me and z, without sockets and API server."""
+
+    def __init__(self) -> None:
+        self.now = 1000 * SECOND
+        self.world = World("me")
+        self.machine = LeaseRoster(RosterOptions("me", ANNOTATION))
+        self.answering = Answering()
+        self.statuses: dict[ObjectKey, L2Status | None] = {}
+        self.may_withdraw = True
+        self.loop = Loop(
+            Decider(self.world),
+            self.machine,
+            on_status=self.statuses.__setitem__,
+            may_withdraw=lambda: self.may_withdraw,
+            clock=lambda: self.now,
+        )
+        self.loop.attach(self.answering)
+        pool = Pool("blue", (AddressRange.parse("203.0.113.0/24"),))
+        self.world.configure(Configuration((pool,), (L2Advertisement("all"),)))
+        for node in MACS:
+            self.world.see_node(node, NodeView(node))
+        self.renew(*MACS)
+        self.service("web", IP, announcer="me")
+
+    def service(self, name: str, address: IPAddress, *, announcer: str) -> None:
+        key = ObjectKey("shop", name)
+        self.world.see_service(key, ServiceView(key, name, ingress=(IngressView(address, str(address)),)))
+        self.world.see_slice(key, None, EndpointSliceView(key, key, (EndpointView("a", Family.IPV4, ready=True),)))
+        self.entry(name, address, announcer=announcer)
+
+    def entry(self, name: str, address: IPAddress, *, announcer: str) -> None:
+        entry = LedgerEntry(address, "o", "blue", (EntryService(ObjectKey("shop", name), name),), announcer=announcer)
+        self.world.see_entry(address, entry, now=self.now)
+
+    def renew(self, *nodes: str, is_serving: bool = True) -> None:
+        for node in nodes:
+            facts = MemberFacts(is_serving, 1, (InterfaceFacts("eth0", mac=MACS[node]),))
+            lease = LeaseView(ObjectKey("lb", f"speaker-{node}"), node, 4 * SECOND, self.now, annotations={ANNOTATION: encode(facts)})
+            changes = self.machine.lease_seen(lease, now=self.now, now_utc=self.now)
+            self.world.see_roster(self.machine.roster, changes)
+
+    async def after(self, nanoseconds: int) -> set[IPAddress]:
+        self.now += nanoseconds
+        await self.loop.turn()
+        return set(self.answering.announced)
+
+    async def hear_itself(self, seconds: int = 3) -> None:
+        """Let own renewals come back for so long."""
+        for _ in range(seconds):
+            self.renew(*MACS)
+            await self.after(SECOND)
+
+
+@pytest.fixture
+async def node() -> Node:
+    made = Node()
+    assert await made.after(0) == {IP}
+    return made
+
+
+async def test_what_is_announced_has_a_status(node: Node):
+    web = ObjectKey("shop", "web")
+    assert node.statuses == {web: L2Status(web)}
+    node.world.see_service(web, None)
+    assert await node.after(0) == set()
+    assert node.statuses == {web: None}
+    assert node.loop.silent[IP] is SilenceReason.NotInStatus
+
+
+async def test_a_turn_without_news_does_nothing(node: Node):
+    updates = node.answering.updates
+    assert await node.after(SECOND) == {IP}
+    assert node.answering.updates == updates
+
+
+async def test_a_planned_move_goes_on_until_the_new_announcer_is_heard(node: Node):
+    node.entry("web", IP, announcer="a")
+    assert await node.after(0) == {IP}
+    assert await node.after(HANDOVER_LIMIT - 1) == {IP}
+    node.loop.heard(IP, MACS["a"], "eth0")
+    assert await node.after(0) == set()
+    assert node.loop.silent[IP] is SilenceReason.AnotherNode
+
+
+async def test_a_planned_move_ends_unheard_at_its_limit(node: Node):
+    node.entry("web", IP, announcer="a")
+    deadline = await node.loop.turn()
+    assert deadline == node.now + HANDOVER_LIMIT
+    assert await node.after(HANDOVER_LIMIT) == set()
+
+
+async def test_a_new_announcer_that_was_faster_than_the_news_was_heard_all_the_same(node: Node):
+    await node.hear_itself()
+    node.loop.heard(IP, MACS["a"], "eth0")
+    assert await node.after(MILLISECOND) == {IP}
+    node.entry("web", IP, announcer="a")
+    assert await node.after(MILLISECOND) == set()
+
+
+async def test_a_stranger_moves_nothing(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.loop.heard(IP, STRANGER, "eth0")
+    node.entry("web", IP, announcer="a")
+    assert await node.after(0) == {IP}
+
+
+async def test_cut_off_it_yields_to_a_member_and_takes_back_only_well_after_it_hears_again(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(0) == set()
+    assert node.loop.silent[IP] is SilenceReason.YieldedToMember
+    assert await node.after(60 * SECOND) == set()
+    await node.hear_itself(2)
+    assert await node.after(0) == set()
+    await node.hear_itself(YIELD_TAIL // SECOND)
+    assert await node.after(0) == {IP}
+
+
+async def test_in_touch_with_the_api_server_it_does_not_yield(node: Node):
+    await node.hear_itself()
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(0) == {IP}
+
+
+async def test_of_two_that_are_cut_off_the_lower_name_keeps_a_recent_claim(node: Node):
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(0) == {IP}
+    node.loop.heard(IP, MACS["a"], "eth0")
+    assert await node.after(0) == set()
+
+
+async def test_nothing_is_withdrawn_before_the_first_complete_sync(node: Node):
+    node.may_withdraw = False
+    node.world.see_service(ObjectKey("shop", "web"), None)
+    node.service("dns", OTHER_IP, announcer="me")
+    assert await node.after(0) == {IP, OTHER_IP}
+    node.may_withdraw = True
+    assert await node.after(0) == {OTHER_IP}
+
+
+async def test_an_announcer_that_comes_back_is_given_everything(node: Node):
+    node.loop.attach(None)
+    node.service("dns", OTHER_IP, announcer="me")
+    await node.after(0)
+    again = Answering()
+    node.loop.attach(again)
+    assert again.announced == {IP: None, OTHER_IP: None}
