@@ -92,7 +92,8 @@ RangeOrAddressText = Annotated[
     ),
 ]
 """CIDR, first-last, or a single address."""
-Count = Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"format": "int64"})]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1), WithJsonSchema({"type": "integer", "format": "int64", "minimum": 0})]
+"""A number of things. The CRD has no maximum: the API server keeps bounds as floats, and 2**63 - 1 is none of them."""
 
 
 class LabelSelectorRequirement(ApiModel):
