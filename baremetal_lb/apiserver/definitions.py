@@ -5,6 +5,7 @@ apiVersion alone (conversion None). Schemas are structural or are refused as far
 storage version, a name that is not ``plural.group``.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,6 +69,21 @@ def definition_problems(new: Object) -> Iterator[Cause]:
             yield Cause(field, "Required value: schemas are required", "FieldValueRequired")
         elif schema.get("type") != "object":
             yield Cause(f"{field}.type", f'Invalid value: "{schema.get("type") or ""}": must be object at the root')
+        else:
+            yield from _pattern_problems(schema, field)
+
+
+def _pattern_problems(schema: Any, field: str) -> Iterator[Cause]:
+    """Yield the patterns that are no regular expressions, wherever they stand in a schema."""
+    if isinstance(pattern := schema.get("pattern"), str):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Cause(f"{field}.pattern", f'Invalid value: "{pattern}": must be a valid regular expression, but is not: {error}')
+    below = {f"properties[{name}]": child for name, child in (schema.get("properties") or {}).items()}
+    for name, child in {**below, "items": schema.get("items"), "additionalProperties": schema.get("additionalProperties")}.items():
+        if isinstance(child, dict):
+            yield from _pattern_problems(child, f"{field}.{name}")
 
 
 def served_by(definition: Object) -> Iterator[Resource]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from baremetal_lb.apiserver.errors import Cause
+from baremetal_lb.apiserver.errors import Cause, Refusal
 from baremetal_lb.apiserver.resources import Object
 from baremetal_lb.model.net import Family
 
@@ -39,11 +39,17 @@ class ServiceNetworks:
         return self.networks[self.families().index(family)]
 
     def free(self, family: str, used: Collection[str]) -> str:
-        """Return a free cluster IP: the first one past as many as are in use, going round."""
+        """Return a free cluster IP: the first one past as many as are in use, going round.
+
+        Raises:
+            Refusal: 500 when there is none, as the real server answers.
+        """
         network = self.of(family)
         size = network.num_addresses - _LOWEST - 1
-        offset = next(step % size for step in range(len(used), len(used) + size) if str(network[_LOWEST + step % size]) not in used)
-        return str(network[_LOWEST + offset])
+        for step in range(len(used), len(used) + size):
+            if (ip := str(network[_LOWEST + step % size])) not in used:
+                return ip
+        raise Refusal(500, "InternalError", f"Internal error occurred: failed to allocate a serviceIP: {network} is full")
 
 
 def prepare_service(new: Object, old: Object | None, networks: ServiceNetworks, used: Collection[str]) -> Object:

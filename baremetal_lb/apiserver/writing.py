@@ -153,6 +153,8 @@ class Writing:
         metadata = {name: item for name, item in new["metadata"].items() if name not in _SERVERS_OWN}
         if metadata.pop("resourceVersion", None):
             raise errors.Refusal(500, "", "resourceVersion should not be set on objects to be created")
+        if resource.is_namespaced and not target.namespace:
+            raise errors.method_not_allowed("the server does not allow this method on the requested resource: name a namespace")
         uid = self._new_uid()
         name = new["metadata"].get("name") or (f"{metadata['generateName']}{uid[:5]}" if metadata.get("generateName") else "")
         if not name:
@@ -174,8 +176,6 @@ class Writing:
     def _check_namespace(self, target: Target) -> None:
         if not target.resource.is_namespaced:
             return
-        if not target.namespace:
-            raise errors.method_not_allowed("the server does not allow this method on the requested resource: name a namespace")
         namespace = self._store.get(_NAMESPACES, ObjectKey("", target.namespace))
         if namespace is None:
             raise errors.not_found("", "namespaces", target.namespace)
