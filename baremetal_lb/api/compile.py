@@ -156,6 +156,8 @@ class _Compilation:
             claimant.is_unchanged = _public(item.spec or {}) == item.recorded
             if not claimant.is_unchanged:
                 claimant.recorded = _draft(item, read(model, _with_secrets(item)), compiler)[0]
+                # the same meaning in other words is no edit: a newer CRD fills in defaults that the record lacks
+                claimant.is_unchanged = current is not None and current == claimant.recorded
         return claimant
 
     def check_ledger(self, objects: Sequence[Mapping[str, Any]]) -> None:

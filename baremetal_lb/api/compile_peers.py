@@ -1,7 +1,8 @@
 """BGPPeer and BFDProfile: validation (their behaviour comes with the BGP rooms).
 
-Peers are compared where they can meet: in one VRF and on one node. There a router would see one speaker with two router ids, two own
+Peers are compared where they can meet: on one node, and in one VRF. There a router would see one speaker with two router ids, two own
 autonomous systems or two sessions to one address; the younger peer is at fault. Where no nodes are known, peers are taken to meet.
+Router ids that are given must be equal in all VRFs of a node, as in the reference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -132,19 +133,19 @@ def _text_faults(spec: BGPPeerSpec) -> list[Fault]:
 
 
 class PeerClaims:
-    """Peers that are in force, by VRF."""
+    """Peers that are in force, by name."""
 
     def __init__(self, profiles: frozenset[str], secrets: Mapping[str, SecretFacts] | None) -> None:
         self._profiles = profiles
         """Names of all BFDProfiles that exist."""
         self._secrets = secrets
         """None: not known, so nothing is said of them."""
-        self._by_vrf: dict[str, dict[str, PeerDraft]] = {}
+        self._placed: dict[str, PeerDraft] = {}
 
     def faults(self, item: Item, value: PeerDraft, *, is_incumbent: bool) -> list[Fault]:
         """Return what contradicts other peers, and references that lead nowhere."""
         contradictions: dict[ConfigurationReason, Fault] = {}
-        for name, other in sorted(self._by_vrf.get(value.vrf, {}).items()):
+        for name, other in sorted(self._placed.items()):
             if name != item.name and value.nodes.may_meet(other.nodes):
                 for fault in _contradictions(value, name, other):
                     contradictions.setdefault(fault.reason, fault)
@@ -166,21 +167,22 @@ class PeerClaims:
 
     def add(self, item: Item, value: PeerDraft) -> None:
         """Put a peer in force."""
-        self._by_vrf.setdefault(value.vrf, {})[item.name] = value
+        self._placed[item.name] = value
 
-    def remove(self, item: Item, value: PeerDraft) -> None:
+    def remove(self, item: Item, value: PeerDraft) -> None:  # noqa: ARG002  # see precedence.Claims
         """Take it out of force."""
-        del self._by_vrf[value.vrf][item.name]
+        del self._placed[item.name]
 
 
 def _contradictions(value: PeerDraft, name: str, other: PeerDraft) -> list[Fault]:
     faults: list[Fault] = []
-    if value.end == other.end:
+    is_one_vrf = value.vrf == other.vrf
+    if is_one_vrf and value.end == other.end:
         field = "spec.interface" if isinstance(value.end, str) else "spec.peerAddress"
         faults.append(Fault(field, Why.DuplicatePeer, f"{value.end} already exists in peer {name}."))
-    if value.router_id != other.router_id:
+    if value.router_id != other.router_id and (is_one_vrf or (value.router_id and other.router_id)):
         theirs = other.router_id or "none given"
         faults.append(Fault("spec.routerID", Why.RouterIDConflict, f"Peer {name} has {theirs}; give all the same or none."))
-    if value.my_asn != other.my_asn:
+    if is_one_vrf and value.my_asn != other.my_asn:
         faults.append(Fault("spec.myASN", Why.LocalASNConflict, f"Peer {name} has {other.my_asn}, this one {value.my_asn}."))
     return faults

@@ -31,7 +31,7 @@ class Claimant(Generic[T]):
     current: T | None
     recorded: T | None = None
     is_unchanged: bool = False
-    """The accepted spec is the spec."""
+    """The accepted spec is the spec, or means the same."""
     faults: list[Fault] = field(default_factory=list)
     """What is wrong with the spec by itself."""
     in_force: T | None = None

@@ -76,6 +76,13 @@ def test_pools_that_move_one_after_the_other_all_move():
     assert ranges(result) == {"a": spans(S), "b": spans(T)}
 
 
+def test_the_same_meaning_in_other_words_is_no_edit_and_is_recorded_anew():
+    old = pool("a", R, age=1, autoAssign=True, status=was(R))
+    result = run(old, pool("b", R, age=0))
+    assert ranges(result) == {"a": spans(R)}
+    assert outcome(result, "IPAddressPool", "a") == Accepted(False, {"addresses": [R], "autoAssign": True}, 1)
+
+
 def test_pools_that_swap_at_once_both_stay():
     result = run(pool("a", S, age=1, status=was(R)), pool("b", R, age=2, status=was(S)))
     assert ranges(result) == {"a": spans(R), "b": spans(S)}

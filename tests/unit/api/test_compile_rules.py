@@ -258,6 +258,10 @@ FAULTS = {
         [peer("a", peerAddress="1.2.3.4", routerID="1.2.3.4"), peer("b", peerAddress="1.2.3.5")],
         ("BGPPeer/b", "spec.routerID", "RouterIDConflict"),
     ),
+    "router ids differ between VRFs": (
+        [peer("a", routerID="1.2.3.4"), peer("b", routerID="1.2.3.5", vrf="red", myASN=1)],
+        ("BGPPeer/b", "spec.routerID", "RouterIDConflict"),
+    ),
     "own ASNs differ": ([peer("a"), peer("b", peerAddress="1.2.3.5", myASN=64509)], ("BGPPeer/b", "spec.myASN", "LocalASNConflict")),
     "the younger peer is at fault": ([peer("a", age=2), peer("b", age=1)], ("BGPPeer/a", "spec.peerAddress", "DuplicatePeer")),
     # BFD
