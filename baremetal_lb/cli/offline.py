@@ -2,8 +2,8 @@
 
 Manifests may be what ``kubectl get -o yaml`` prints or what a person wrote by hand, so what an API server would have filled in is
 filled in here: the namespace ``default`` (for our own resources that of the install), a uid (the same for the same name, so that
-plans chain), the users' uids in ledger entries that name a Service without one, the addressType of a slice. An object that cannot be
-read is a Problem, and the others go on.
+plans chain), the users' uids in ledger entries that name a Service without one, the addressType of a slice, the label
+of a namespace with its name. An object that cannot be read is a Problem, and the others go on.
 
 An entry of the ledger without owner is ours, and so is one of an owner that we do not know when it names a Service of the input: a
 hand-written entry need not know our install id.
@@ -27,16 +27,17 @@ from baremetal_lb.model.roster import Member, Roster
 from baremetal_lb.model.views import EntryService, LeaseView, LedgerEntry, ServiceView
 from baremetal_lb.settle.cluster import ClusterObjects
 
-GROUPS: Mapping[str, frozenset[str]] = {
-    "Service": frozenset({"v1"}),
-    "Node": frozenset({"v1"}),
-    "Namespace": frozenset({"v1"}),
-    "EndpointSlice": frozenset({"discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"}),
-    "Lease": frozenset({"coordination.k8s.io/v1", "coordination.k8s.io/v1beta1"}),
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Service": ("v1",),
+    "Node": ("v1",),
+    "Namespace": ("v1",),
+    "EndpointSlice": ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"),
+    "Lease": ("coordination.k8s.io/v1", "coordination.k8s.io/v1beta1"),
 }
 """Kinds of Kubernetes that are read, in these versions."""
 CLUSTER_SCOPED = frozenset({"Node", "Namespace"})
 MEMBER_ANNOTATION = "member"
+NAME_LABEL = "kubernetes.io/metadata.name"
 
 V = TypeVar("V")
 
@@ -80,7 +81,7 @@ def read_cluster(objects: Sequence[Mapping[str, Any]], *, identity: Identity, na
         entries=tuple(_our_entry(entry, services, owner) for entry in entries.values()),
         slices=tuple(reader.views("EndpointSlice", ENDPOINT_SLICE).values()),
         nodes=nodes,
-        namespaces={view.name: view.labels for view in reader.views("Namespace", NAMESPACE).values()},
+        namespaces=reader.namespaces({key.namespace for key in services}),
         roster=reader.roster([node.name for node in nodes]),
     )
     problems = sorted(reader.problems, key=lambda found: (found[0].object, found[0].field, found[0].reason.name, found[1]))
@@ -122,6 +123,12 @@ class _Reader:
                 found[key], self.keys[place] = view, ref
         return found
 
+    def namespaces(self, used: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return the labels of all namespaces, given or used, with the one that the API server gives to each."""
+        labels: dict[str, Mapping[str, str]] = {name: {} for name in used}
+        labels.update({view.name: view.labels for view in self.views("Namespace", NAMESPACE).values()})
+        return {name: {NAME_LABEL: name, **given} for name, given in labels.items()}
+
     def roster(self, nodes: Iterable[str]) -> Roster:
         """Return the roster: every node serves with all interfaces, unless the Lease of its speaker says otherwise."""
         members = dict(Roster.of_nodes(nodes).members)
@@ -132,7 +139,7 @@ class _Reader:
         return Roster(members)
 
     def _member(self, node: str, lease: LeaseView) -> Member:
-        if not lease.holder and lease.transitions:
+        if not lease.holder:
             return Member(node, is_alive=False, is_serving=False)
         text = lease.annotations.get(self._identity.prefix + MEMBER_ANNOTATION)
         if text is None:

@@ -48,7 +48,7 @@ def parse_request(service: ServiceView) -> Request | Refusal:
         return Refusal(AllocationReason.RequestedTwice, f"They say {annotation} and {field}.")
     text = annotation or field
     addresses: list[IPAddress] = []
-    for part in text.split(",") if text else ():
+    for part in annotation.split(",") if annotation else [field] if field else ():
         try:
             addresses.append(parse_address(part.strip()))
         except ValueError:

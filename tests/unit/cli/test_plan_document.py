@@ -265,3 +265,23 @@ spec: {{address: 203.0.113.0, owner: them, services: [{{namespace: default, name
 
     assert Planned(POOL + entry("elsewhere") + service("web")).ips("default/web") == ["203.0.113.1"]
     assert Planned(POOL + entry("web") + service("web") + service("a-first")).ips("default/web") == ["203.0.113.0"]
+
+
+def test_every_namespace_has_the_label_with_its_name():
+    pinned = POOL.replace(
+        '"2001:db8::/64"]}', "], serviceAllocation: {namespaceSelectors: [{matchLabels: {kubernetes.io/metadata.name: team}}]}}"
+    )
+    pinned = pinned.replace("203.0.113.0/24, ]", "203.0.113.0/24]")
+    plan = Planned(pinned + service("a", metadata=", namespace: team") + service("b", metadata=", namespace: other"))
+    assert (plan.ips("team/a"), plan.service("other/b")["reason"]) == (["203.0.113.0"], "PoolNamespaceMismatch")
+
+
+def test_a_lease_that_nobody_holds_is_of_a_speaker_that_has_left():
+    lease = "\n---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: speaker-node-a}\nspec: {}\n"
+    plan = Planned(POOL + NODES + lease + service("web") + slices("web", endpoint("node-b")))
+    assert plan.exclusions("203.0.113.0") == {"node-a": "SpeakerNotAlive"}
+
+
+def test_the_field_takes_one_ip_only():
+    dual = ", clusterIPs: [10.0.0.1, 'fd00::1'], loadBalancerIP: '203.0.113.1,2001:db8::1'"
+    assert Planned(POOL + service("web", spec=dual)).service("default/web")["reason"] == "RequestMalformed"
