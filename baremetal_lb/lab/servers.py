@@ -175,8 +175,16 @@ class ControlPlane:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", content_type)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._context))
-        with opener.open(request, timeout=30) as answer:
-            return bytes(answer.read())
+        end = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                with opener.open(request, timeout=30) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as error:
+                # Kinds that were installed a moment ago are answered so until their storage is ready.
+                if error.code != 429 or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def kubectl(self, *arguments: str, stdin: str | None = None, user: str = "admin") -> str:
         """Run kubectl and return what it prints.

@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+from baremetal_lb.api.crds import render
 from baremetal_lb.lab.servers import ControlPlane, ServerOptions, find_or_build, free_port
+from baremetal_lb.model.ids import BAREMETAL_LB, Identity
+from tests.support.wait import until
 
 USERS = ("admin", "controller", "controller-2", "speaker-node1", "speaker-node2", "speaker-node3", "person", "nobody")
 """Users of the token file; all but admin have no right until a test grants it."""
@@ -73,6 +77,20 @@ class KubeServer(ControlPlane):
         except HTTPError as error:
             if error.code != 404:
                 raise
+
+    def install_crds(self, identity: Identity = BAREMETAL_LB) -> None:
+        """Create our CustomResourceDefinitions, those that are not there, and wait until their objects are served."""
+        collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        crds = render(identity)
+        for crd in crds:
+            if self.get(f"{collection}/{crd['metadata']['name']}") is None:
+                self.create(collection, crd)
+        for crd in crds:
+            spec = crd["spec"]
+            for version in spec["versions"]:
+                if version["served"]:
+                    path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
+                    until(partial(self.get, path), 30)
 
     def clear(self, *paths: str) -> None:
         """Delete all objects of these collections."""
