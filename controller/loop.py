@@ -139,7 +139,7 @@ class Loop:
             self.poke()
             async with asyncio.TaskGroup() as group:
                 for loop in (self._statuses, self._placement, self._holds, self._garbage):
-                    group.create_task(loop.run())
+                    group.create_task(_until_not_leading(loop.run()))
                 group.create_task(self._recompile_on_change())
                 await self._dispatch(group)
         finally:
@@ -313,6 +313,12 @@ class Loop:
                 wait_s = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(failures, 20))
                 log.warning("not_started_yet", error=str(error), retry_in_s=round(wait_s, 3))
                 await asyncio.sleep(wait_s)
+
+
+async def _until_not_leading(work: Awaitable[None]) -> None:
+    """Do something until it is refused a write: the term is over, and whoever began it is about to end it."""
+    with suppress(NotLeading):
+        await work
 
 
 def _read(data: bytes, decode: Callable[[bytes], LedgerEntry]) -> LedgerEntry | None:

@@ -44,7 +44,7 @@ class Report:
         self._contested: set[tuple[ObjectKey, str]] = set()
         self.allocated = metrics.counter("services_allocated", "Services that were given IPs.")
         self.denied = metrics.counter("services_denied", "Services left without (all of) what they ask for, by reason.", ("reason",))
-        self.writes = metrics.counter("api_writes", "Writes to the API server, by kind of object and outcome.", ("kind", "outcome"))
+        self.writes = metrics.counter("api_writes", "Writes sent to the API server, by what they write.", ("kind",))
         self.decided = metrics.counter("decisions", "Services decided.")
         self.restorations = metrics.counter("status_contested", "Times that a foreign change of a status was only reported.")
         self.in_use = metrics.gauge("allocator_addresses_in_use_total", "Addresses in use, by pool.", ("pool",))
