@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from baremetal_lb.api.base import LABEL_MAX, NAME_MAX
 from baremetal_lb.api.compile import Compiled, compile_objects
 from baremetal_lb.api.kinds import KIND_BY_NAME
 from baremetal_lb.kube.records import ENDPOINT_SLICE, IP_ALLOCATION, LEASE, NAMESPACE, NODE, SERVICE, DecodeError, Kind
@@ -37,6 +38,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Kinds of Kubernetes that are read, in these versions."""
 CLUSTER_SCOPED = frozenset({"Node", "Namespace"})
 MEMBER_ANNOTATION = "member"
+UID_MAX = 64
+PROTOCOLS = frozenset({"TCP", "UDP", "SCTP"})
 NAME_LABEL = "kubernetes.io/metadata.name"
 
 V = TypeVar("V")
@@ -46,6 +49,7 @@ class InputReason(Reason):
     """What can be wrong with objects that are not ours."""
 
     Unreadable = "The object cannot be read."
+    Impossible = "No API server would take this value."
     DuplicateObject = "Another object of the input has the same kind and name; this one is not used."
     MalformedFacts = "The speaker's facts in the Lease cannot be read; the node counts as serving with all interfaces."
 
@@ -71,7 +75,7 @@ def read_cluster(objects: Sequence[Mapping[str, Any]], *, identity: Identity, na
     """Read all objects; those of other kinds are ignored."""
     reader = _Reader([dict(manifest) if isinstance(manifest, Mapping) else {} for manifest in objects], identity, namespace)
     nodes = tuple(reader.views("Node", NODE).values())
-    services = {key: replace(view, uid=view.uid or fallback_uid(key)) for key, view in reader.views("Service", SERVICE).items()}
+    services = {key: replace(view, uid=view.uid or fallback_uid(key)) for key, view in reader.services().items()}
     compiled = compile_objects(reader.manifests, identity=identity, namespace=namespace, nodes=nodes)
     reader.problems += zip(compiled.problems, compiled.origins, strict=True)
     entries = {entry.address: entry for entry in reader.views("IPAllocation", IP_ALLOCATION).values()}
@@ -121,6 +125,17 @@ class _Reader:
                 self._report(place, ref, "metadata.name", InputReason.DuplicateObject)
             else:
                 found[key], self.keys[place] = view, ref
+        return found
+
+    def services(self) -> dict[ObjectKey, ServiceView]:
+        """Return the Services that an API server would have taken."""
+        found = self.views("Service", SERVICE)
+        places = {ref.key: place for place, ref in self.keys.items() if ref.kind == "Service"}
+        for key, view in list(found.items()):
+            field = _impossible_field(view)
+            if field is not None:
+                self._report(places[key], ObjectRef("Service", key), field, InputReason.Impossible)
+                del found[key], self.keys[places[key]]
         return found
 
     def namespaces(self, used: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -198,3 +213,20 @@ def _address_type(endpoint_slice: Mapping[str, Any]) -> str:
     except (KeyError, IndexError, TypeError, ValueError):
         return Family.IPV4.value
     return family_of(address).value
+
+
+def _impossible_field(service: ServiceView) -> str | None:
+    """Return the field of a Service that has a value which the ledger cannot record, since no API server would have taken it."""
+    for field, text, length in (
+        ("metadata.name", service.key.name, NAME_MAX),
+        ("metadata.namespace", service.key.namespace, LABEL_MAX),
+        ("metadata.uid", service.uid, UID_MAX),
+    ):
+        if len(text) > length:
+            return field
+    for index, port in enumerate(service.ports):
+        if not 0 < port.number < 65536:
+            return f"spec.ports[{index}].port"
+        if port.protocol not in PROTOCOLS:
+            return f"spec.ports[{index}].protocol"
+    return None

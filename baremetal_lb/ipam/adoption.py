@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.requests import LOAD_BALANCER
-from baremetal_lb.ipam.sharing import backend_key, objection, sharing_key
+from baremetal_lb.ipam.sharing import backend_key, entry_service, objection, sharing_key
 from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.views import EntryService, LedgerEntry, ServiceView
+from baremetal_lb.model.views import LedgerEntry, ServiceView
 
 
 def allocation_order(service: ServiceView) -> tuple[bool, bool, int, ObjectKey]:
@@ -29,7 +29,7 @@ def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owne
     ledger = Ledger(configuration, owner=owner)
     order = []
     for service in sorted((s for s in services if s.type == LOAD_BALANCER), key=allocation_order):
-        me = EntryService(service.key, service.uid, tuple(sorted(set(service.ports))))
+        me = entry_service(service)
         for address in dict.fromkeys(service.status_ips):
             entry = ledger.entry(address)
             if entry is None:

@@ -25,7 +25,7 @@ from baremetal_lb.ipam.ledger import Ledger, address_order
 from baremetal_lb.ipam.picking import FREE, Case, Picked, address_refusal, pick, preferred, quota_refusal
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.ipam.requests import LOAD_BALANCER, Request, needed_families, parse_request
-from baremetal_lb.ipam.sharing import sharing_key
+from baremetal_lb.ipam.sharing import sharing_key, sharing_refusal
 from baremetal_lb.ipam.standing import Standing, standing_of
 from baremetal_lb.model.configuration import Pool
 from baremetal_lb.model.net import IPAddress, family_of
@@ -60,7 +60,7 @@ def decide(service: ServiceView, ledger: Ledger, *, namespaces: Mapping[str, Map
         return _deny(Refusal(AllocationReason.NotEnoughClusterIPs))
     case = Case(service, ledger, case.namespace_labels, now_utc, families)
     current = {family: address for family, address in standing.addresses.items() if family in families}
-    request = parse_request(service)
+    request = sharing_refusal(service) or parse_request(service)
     if isinstance(request, Refusal):
         return _keep(case, current, request)
     case = Case(service, ledger, case.namespace_labels, now_utc, families, request)

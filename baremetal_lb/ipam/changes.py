@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from baremetal_lb.ipam.decision import Decision
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.requests import LOAD_BALANCER
-from baremetal_lb.ipam.sharing import backend_key, sharing_key
+from baremetal_lb.ipam.sharing import backend_key, entry_service, sharing_key
 from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.net import IPAddress
-from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, ServiceView
+from baremetal_lb.model.views import HeldFor, LedgerEntry, ServiceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _gain(
     service: ServiceView, address: IPAddress, pool: str, ledger: Ledger, *, now_utc: int, announcer: str | None
 ) -> CreateEntry | UpdateEntry | None:
     """Return the step after which the entry of an address names the Service with all that it is now."""
-    me = EntryService(service.key, service.uid, tuple(sorted(set(service.ports))))
+    me = entry_service(service)
     key, backends = sharing_key(service), backend_key(service) or ""
     entry = ledger.entry(address)
     if entry is None:

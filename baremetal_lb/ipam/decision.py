@@ -7,6 +7,9 @@ from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.ids import Identity
 from baremetal_lb.model.net import IPAddress
 
+MESSAGE_MAX = 1024
+"""Characters of a condition's message: what people wrote into annotations is quoted, and that may be long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -62,6 +65,6 @@ class Decision:
             type=f"{identity.prefix}Satisfied",
             is_true=self.is_satisfied,
             reason="Satisfied" if self.reason is None else self.reason.name,
-            message=self.message,
+            message=self.message if len(self.message) <= MESSAGE_MAX else f"{self.message[: MESSAGE_MAX - 3]}...",
             observed_generation=generation or None,
         )

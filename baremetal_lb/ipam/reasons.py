@@ -33,6 +33,8 @@ class AllocationReason(Reason):
     )
     PortsClash = "Another Service on this IP has the same port."
     TooManySharers = "The IP has as many Services as an entry of the ledger can hold."
+    SharingKeyTooLong = "The sharing key is too long to be recorded."
+    TooManyPorts = "The Service has more ports than can be recorded for an IP that is shared."
     PoolNamespaceMismatch = "The pool does not admit the namespace of the Service."
     PoolServiceMismatch = "The pool does not admit Services with these labels."
     PoolDisabled = "The pool is disabled and gives out nothing new."

@@ -9,24 +9,50 @@ The entry of the ledger holds what its users agreed upon. A Service is compared 
 changes its mind loses, not those who stay with what was agreed. A Service that is alone on an IP may change what it likes.
 """
 
+from hashlib import sha256
+
 from baremetal_lb.ipam.decision import Refusal
 from baremetal_lb.ipam.reasons import AllocationReason
-from baremetal_lb.model.views import LedgerEntry, ServiceView, TrafficPolicy
+from baremetal_lb.model.views import EntryService, LedgerEntry, ServiceView, TrafficPolicy
 
 SHARERS_MAX = 256
 """Services in one entry of the ledger."""
+KEY_MAX = 1024
+"""Characters of a sharing key that an entry can hold."""
+BACKEND_KEY_MAX = 4096
+"""Characters of a selector that an entry holds as they are; of a longer one it holds a digest."""
+PORTS_MAX = 1024
+"""Ports of one Service that an entry can hold."""
 
 
 def backend_key(service: ServiceView) -> str | None:
     """Return what must be equal for compatible backends, or None where nothing is compatible."""
     if service.traffic_policy is TrafficPolicy.CLUSTER:
         return ""
-    return ",".join(f"{key}={value}" for key, value in sorted(service.selector)) or None
+    key = ",".join(f"{key}={value}" for key, value in sorted(service.selector))
+    return (key if len(key) <= BACKEND_KEY_MAX else f"sha256:{sha256(key.encode()).hexdigest()}") or None
 
 
 def sharing_key(service: ServiceView) -> str:
     """Return the key under which the Service shares its IP; "" when it does not."""
-    return service.sharing_key or "" if backend_key(service) is not None else ""
+    is_possible = backend_key(service) is not None and sharing_refusal(service) is None
+    return service.sharing_key or "" if is_possible else ""
+
+
+def sharing_refusal(service: ServiceView) -> Refusal | None:
+    """Return why a Service that asks for sharing asks for too much; None if it does not."""
+    if not service.sharing_key:
+        return None
+    if len(service.sharing_key) > KEY_MAX:
+        return Refusal(AllocationReason.SharingKeyTooLong, f"It has {len(service.sharing_key)} characters; {KEY_MAX} are possible.")
+    if len(set(service.ports)) > PORTS_MAX:
+        return Refusal(AllocationReason.TooManyPorts, f"It has {len(set(service.ports))}; {PORTS_MAX} are possible.")
+    return None
+
+
+def entry_service(service: ServiceView) -> EntryService:
+    """Return the Service as a user of an entry. Its ports are for those who share with it; one that cannot share may have more than fit."""
+    return EntryService(service.key, service.uid, tuple(sorted(set(service.ports)))[:PORTS_MAX])
 
 
 def objection(service: ServiceView, entry: LedgerEntry) -> Refusal | None:
@@ -35,7 +61,7 @@ def objection(service: ServiceView, entry: LedgerEntry) -> Refusal | None:
     if not others:
         return None
     names = _names([str(user.key) for user in others])
-    if not service.sharing_key or not entry.sharing_key:
+    if not service.sharing_key or not entry.sharing_key or sharing_refusal(service) is not None:
         return Refusal(AllocationReason.AddressInUse, f"{entry.address} belongs to {names}.")
     if service.sharing_key != entry.sharing_key:
         return Refusal(

@@ -183,9 +183,7 @@ def test_a_priority_of_zero_comes_last_among_the_pinned_and_full_pools_overflow(
     assert [world.ips(f"s{n}") for n in range(5)] == ["198.51.100.1", "198.51.100.0", "198.51.100.2", "198.51.100.3", ""]
 
 
-@pytest.mark.parametrize(
-    ("namespace", "admitted"), [("blue", True), ("red", False), ("listed", True), ("unknown", False)], ids=str
-)
+@pytest.mark.parametrize(("namespace", "admitted"), [("blue", True), ("red", False), ("listed", True), ("unknown", False)], ids=str)
 def test_namespace_selectors_admit_whom_they_match_and_nobody_else(namespace, admitted):
     world = World(
         pool(
