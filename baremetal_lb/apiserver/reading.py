@@ -8,22 +8,17 @@ import msgspec
 
 from baremetal_lb.apiserver import errors
 from baremetal_lb.apiserver.faults import Fault, FaultAction
-from baremetal_lb.apiserver.messages import Request, Response, View, form_of, json_response
-from baremetal_lb.apiserver.resources import Object, Resource
+from baremetal_lb.apiserver.messages import Request, Response, json_response
+from baremetal_lb.apiserver.resources import Object
 from baremetal_lb.apiserver.selectors import Selector
 from baremetal_lb.apiserver.store import Storage, Store
+from baremetal_lb.apiserver.targets import Target, view_of
 from baremetal_lb.apiserver.watches import Watch
-from baremetal_lb.apiserver.writing import Target
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.time import SECOND
 
 MAXIMUM_WATCHES = 1_000
 _DEFAULT_TIMEOUT_S, _MAXIMUM_TIMEOUT_S = 2_400, 7_200
-
-
-def view_of(request: Request, resource: Resource) -> View:
-    """Return how a request wants objects shown."""
-    return View(resource, form_of(request.accept), request.query.get("includeObject", "Metadata"))
 
 
 def _revision(text: str) -> int:
@@ -98,13 +93,12 @@ class Reader:
         since = self._store.revision if has_initial or asked == "0" else _revision(asked)
         first = self._store.snapshot(resource.storage, target.namespace, self._store.revision) if has_initial else []
         timeout_s = min(int(query.get("timeoutSeconds") or 0) or _DEFAULT_TIMEOUT_S, _MAXIMUM_TIMEOUT_S)
-        form = form_of(request.accept)
         watch = Watch(
             self._store,
             resource.storage,
             target.namespace,
             selector,
-            View(resource, form, query.get("includeObject", "Metadata")),
+            view_of(request, resource),
             since=since,
             first=[value for _, value in first if selector.matches(value)],
             has_initial_end=wants_initial and request.asks("allowWatchBookmarks"),

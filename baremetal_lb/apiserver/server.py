@@ -18,21 +18,22 @@ import msgspec
 
 from baremetal_lb.apiserver import discovery, errors, protobuf
 from baremetal_lb.apiserver.definitions import served_by
+from baremetal_lb.apiserver.deleting import DEFINITIONS, Deleting
 from baremetal_lb.apiserver.errors import Refusal
 from baremetal_lb.apiserver.faults import Fault, FaultAction, Faults
 from baremetal_lb.apiserver.messages import Request, Response, json_response
 from baremetal_lb.apiserver.reading import Reader
-from baremetal_lb.apiserver.resources import BUILTINS, EXTENSIONS_GROUP, Resource
+from baremetal_lb.apiserver.resources import BUILTINS, Resource
 from baremetal_lb.apiserver.services import ServiceNetworks
 from baremetal_lb.apiserver.store import Store
+from baremetal_lb.apiserver.targets import Target
 from baremetal_lb.apiserver.watches import Watch
-from baremetal_lb.apiserver.writing import Target, Writing
+from baremetal_lb.apiserver.writing import Writing
 from baremetal_lb.model.ids import ObjectKey
 
 MAXIMUM_BODY = 3 << 20
 """Bytes; that of the real server."""
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-DEFINITIONS = (EXTENSIONS_GROUP, "customresourcedefinitions")
 VERSION = {
     "major": "1", "minor": "37", "gitVersion": "v1.37.0-embedded", "gitCommit": "", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
     "goVersion": "none", "compiler": "none", "platform": "python",
@@ -63,9 +64,8 @@ class ApiServer:
         self._prefix = settings.path_prefix
         self._definitions: dict[str, tuple[Resource, ...]] = {}
         self._served: dict[tuple[str, str, str], Resource] = {}
-        self._writing = Writing(
-            self.store, new_uid=new_uid, networks=settings.networks, resources=self.resources, on_definition=self._serve
-        )
+        self._deleting = Deleting(self.store, resources=self.resources, on_definition=self._serve)
+        self._writing = Writing(self.store, self._deleting, new_uid=new_uid, networks=settings.networks, on_definition=self._serve)
         self._reader = Reader(self.store)
         self._index()
 
@@ -197,7 +197,7 @@ class ApiServer:
             case "PATCH":
                 return self._writing.patch(target, request, now=now)
             case "DELETE" if not target.subresource:
-                return self._writing.delete(target, request, now=now)
+                return self._deleting.delete(target, request, now=now)
         raise errors.method_not_allowed(f"the embedded API server does not {request.method} {target.resource.plural}/{target.subresource}")
 
     def _of_collection(self, request: Request, target: Target, fault: Fault | None, now: int) -> Response | Watch:
@@ -209,7 +209,7 @@ class ApiServer:
             case "POST":
                 return self._writing.post(target, request, now=now)
             case "DELETE":
-                return self._writing.delete_collection(target, request, self._reader.selected(request, target), now=now)
+                return self._deleting.delete_collection(target, request, self._reader.selected(request, target), now=now)
         raise errors.method_not_allowed(f"the embedded API server does not {request.method} a collection of {target.resource.plural}")
 
     def _serve(self, name: str, definition: dict[str, object] | None) -> None:

@@ -1,30 +1,28 @@
-"""CREATE, UPDATE, PATCH, APPLY and DELETE: the rules that hold for every kind.
+"""CREATE, UPDATE, PATCH and APPLY: the rules that hold for every kind.
 
-    create   name or generateName, uid, time, generation 1; a status is dropped where the kind has the subresource
-    update   resourceVersion and uid, when given, must be the present ones; identity and deletion marks are the server's
-    status   the subresource changes the status alone, of Kubernetes' own kinds labels and annotations too; the main resource never does
-    delete   preconditions; with finalizers only a deletion mark; the object goes with the last finalizer
-    no-op    what changes nothing is not written: no revision, no event
-
-Deleting a Namespace deletes what is in it, deleting a definition what it defines. Owner references are not followed (in a real cluster
-kube-controller-manager does that).
+create   name or generateName, uid, time, generation 1; a status is dropped where the kind has the subresource
+update   resourceVersion and uid, when given, must be the present ones; identity and deletion marks are the server's
+status   the subresource changes the status alone, of Kubernetes' own kinds labels and annotations too; the main resource never does
+no-op    what changes nothing is not written: no revision, no event
 """
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from baremetal_lb.apiserver import errors, patches, protobuf
+from baremetal_lb.apiserver import errors, patches
+from baremetal_lb.apiserver.deleting import DEFINITIONS, NAMESPACES, Deleting
 from baremetal_lb.apiserver.errors import Cause
 from baremetal_lb.apiserver.kinds import prepare, problems, shown, stored
-from baremetal_lb.apiserver.messages import Request, Response, View, form_of, json_response
+from baremetal_lb.apiserver.messages import Request, Response
 from baremetal_lb.apiserver.ownership import Applied, Writer, after_update, apply
-from baremetal_lb.apiserver.resources import EXTENSIONS_GROUP, Object, Resource
+from baremetal_lb.apiserver.resources import Object
 from baremetal_lb.apiserver.schema import defaulted, pruned
 from baremetal_lb.apiserver.services import ServiceNetworks
 from baremetal_lb.apiserver.store import Storage, Store
+from baremetal_lb.apiserver.targets import Target, answer, body_of, checked
 from baremetal_lb.apiserver.timestamps import format_time
 from baremetal_lb.model.ids import ObjectKey
 
@@ -32,10 +30,6 @@ MAXIMUM_OBJECT = 1_500_000
 """Bytes of one object as JSON; etcd's limit."""
 MAXIMUM_EVENTS = 5_000
 """Events kept; the oldest goes (the real server drops them after an hour)."""
-_NAMESPACES: Storage = ("", "namespaces")
-_DEFINITIONS: Storage = (EXTENSIONS_GROUP, "customresourcedefinitions")
-_PERMANENT = ("default", "kube-system", "kube-public", "kube-node-lease")
-_RETURNED_WHEN_DELETED = ("services", "pods", "serviceaccounts")
 _APPLY = "application/apply-patch+yaml"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", _APPLY)
@@ -53,103 +47,30 @@ _SERVERS_OWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a path names: one object, or a collection when ``name`` is empty."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: str = ""
-
-    @property
-    def key(self) -> ObjectKey:
-        """Key of the object."""
-        return ObjectKey(self.namespace, self.name)
-
-    @property
-    def ignored(self) -> str:
-        """Top-level field that a write to this path never changes, and never owns."""
-        return "spec" if self.subresource else "status" if self.resource.has_status else ""
-
-    def not_found(self) -> errors.Refusal:
-        """Return the 404 for it."""
-        return errors.not_found(self.resource.group, self.resource.plural, self.name)
-
-    def conflict(self, why: str) -> errors.Refusal:
-        """Return a 409 for it."""
-        return errors.conflict(self.resource.group, self.resource.plural, self.name, why)
-
-    def invalid(self, causes: Iterable[Cause]) -> errors.Refusal:
-        """Return the 422 for it."""
-        return errors.invalid(self.resource.group, self.resource.kind, self.name, causes)
-
-
-def _body(request: Request, resource: Resource) -> Object:
-    kind = request.content_type.partition(";")[0].strip()
-    if kind == protobuf.MEDIA_TYPE and request.method != "PATCH":
-        return protobuf.decode(request.body)
-    if request.method in ("POST", "PUT", "DELETE") and kind not in ("", "application/json", "application/octet-stream"):
-        raise errors.unsupported_media_type(kind, ["application/json"])
-    try:
-        value = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): json parse error: {error}"
-        ) from None
-    if not isinstance(value, dict):
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): no map")
-    return value
-
-
-def _checked(value: Object, target: Target) -> Object:
-    """Check that a body is for this path."""
-    resource = target.resource
-    kind, version = value.get("kind") or resource.kind, value.get("apiVersion") or resource.api_version
-    if resource.is_custom and not (value.get("kind") and value.get("apiVersion")):
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): Object 'Kind' is missing")
-    if (kind, version) != (resource.kind, resource.api_version):
-        expected = f"the expected API version ({resource.api_version}, {resource.kind})"
-        raise errors.bad_request(f"the API version in the data ({version}, {kind}) does not match {expected}")
-    metadata = value.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise errors.bad_request("metadata is no map")
-    if metadata.get("namespace", target.namespace) != target.namespace:
-        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if target.name and metadata.get("name", target.name) != target.name:
-        raise errors.bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})")
-    metadata = {name: item for name, item in metadata.items() if item is not None and item not in ({}, []) and name != "selfLink"}
-    return {**value, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
-
-
 class Writing:
     """All that changes objects."""
 
     def __init__(
         self,
         store: Store,
+        deleting: Deleting,
         *,
         new_uid: Callable[[], str],
         networks: ServiceNetworks,
-        resources: Callable[[], Iterable[Resource]],
         on_definition: Callable[[str, Object | None], None],
     ) -> None:
-        self._store, self._new_uid, self._networks = store, new_uid, networks
-        self._resources, self._on_definition = resources, on_definition
+        self._store, self._deleting = store, deleting
+        self._new_uid, self._networks, self._on_definition = new_uid, networks, on_definition
 
     def post(self, target: Target, request: Request, *, now: int) -> Response:
         """Create."""
-        value = self.create(target, _body(request, target.resource), request, now=now)
-        return self._answer(target, request, value, 201, now=now)
-
-    def _answer(self, target: Target, request: Request, value: Object, code: int = 200, *, now: int) -> Response:
-        view = View(target.resource, form_of(request.accept), request.query.get("includeObject", "Metadata"))
-        return json_response(view.one(value, now=now), code)
+        value = self.create(target, body_of(request, target.resource), request, now=now)
+        return answer(target, request, value, 201, now=now)
 
     def create(self, target: Target, body: Object, request: Request, *, now: int, applied: Applied | None = None) -> Object:
         """Create an object from a body and return it as stored."""
         resource = target.resource
-        new = _checked(body, target)
+        new = checked(body, target)
         metadata = {name: item for name, item in new["metadata"].items() if name not in _SERVERS_OWN}
         if metadata.pop("resourceVersion", None):
             raise errors.Refusal(500, "", "resourceVersion should not be set on objects to be created")
@@ -176,7 +97,7 @@ class Writing:
     def _check_namespace(self, target: Target) -> None:
         if not target.resource.is_namespaced:
             return
-        namespace = self._store.get(_NAMESPACES, ObjectKey("", target.namespace))
+        namespace = self._store.get(NAMESPACES, ObjectKey("", target.namespace))
         if namespace is None:
             raise errors.not_found("", "namespaces", target.namespace)
         if namespace["metadata"].get("deletionTimestamp"):
@@ -192,14 +113,14 @@ class Writing:
 
     def put(self, target: Target, request: Request, *, now: int) -> Response:
         """Update."""
-        body = _checked(_body(request, target.resource), target)
+        body = checked(body_of(request, target.resource), target)
         old = self._present(target)
         uid = body["metadata"].get("uid", old["metadata"]["uid"])
         if uid != old["metadata"]["uid"]:
             raise target.conflict(f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}")
         if not body["metadata"].get("resourceVersion") and not target.resource.allows_unconditional_update:
             raise target.invalid([Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")])
-        return self._answer(target, request, self._update(target, request, old, body, now=now), now=now)
+        return answer(target, request, self._update(target, request, old, body, now=now), now=now)
 
     def patch(self, target: Target, request: Request, *, now: int) -> Response:
         """Patch, by the content type; server-side apply creates what is not there."""
@@ -219,13 +140,13 @@ class Writing:
             raise errors.bad_request("the patch leaves no object")
         if new["metadata"].get("uid") != old["metadata"]["uid"]:
             raise target.invalid([Cause("metadata.uid", f'Invalid value: "{new["metadata"].get("uid")}": field is immutable')])
-        value = self._update(target, request, old, _checked(new, target), now=now)
-        return self._answer(target, request, value, now=now)
+        value = self._update(target, request, old, checked(new, target), now=now)
+        return answer(target, request, value, now=now)
 
     def _apply(self, target: Target, request: Request, *, now: int) -> Response:
         if not request.query.get("fieldManager"):
             raise errors.bad_request("PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch")
-        body = _checked({"kind": "", "apiVersion": "", **_body(request, target.resource)}, target)
+        body = checked({"kind": "", "apiVersion": "", **body_of(request, target.resource)}, target)
         if body["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         old = self._store.get(target.resource.storage, target.key)
@@ -250,10 +171,10 @@ class Writing:
                 now=now,
                 applied=applied,
             )
-            return self._answer(target, request, value, 201, now=now)
+            return answer(target, request, value, 201, now=now)
         revision = body["metadata"].get("resourceVersion", old["metadata"]["resourceVersion"])
         new = {**applied.value, "metadata": {**(applied.value.get("metadata") or {}), "resourceVersion": revision}}
-        return self._answer(target, request, self._update(target, request, old, new, now=now, applied=applied), now=now)
+        return answer(target, request, self._update(target, request, old, new, now=now, applied=applied), now=now)
 
     def _writer(self, target: Target, request: Request, operation: str, now: int) -> Writer:
         manager = request.query.get("fieldManager") or request.user_agent.partition("/")[0] or "unknown"
@@ -288,7 +209,8 @@ class Writing:
                 start = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
                 raise errors.bad_request(start + listed)
         new = {name: value for name, value in stored(resource, new).items() if value is not None and (value != {} or name not in _MAPS)}
-        used = self._cluster_ips(target) if resource.storage == ("", "services") else ()
+        needs_ips = resource.storage == ("", "services") and (old is None or old["spec"] != new.get("spec"))
+        used = self._cluster_ips(target.key) if needs_ips else ()
         time = format_time(now)
         new = prepare(resource, new, old, networks=self._networks, used=used, time=time)
         if causes := list(problems(resource, new, old, networks=self._networks, used=used)):
@@ -300,9 +222,9 @@ class Writing:
             raise errors.too_large(MAXIMUM_OBJECT)
         if request.query.get("dryRun"):
             return {**new, "metadata": {"resourceVersion": "", **new["metadata"]}}
-        is_free = not new["metadata"].get("finalizers") and (resource.storage != _NAMESPACES or not new["spec"]["finalizers"])
+        is_free = not new["metadata"].get("finalizers") and (resource.storage != NAMESPACES or not new["spec"]["finalizers"])
         if old is not None and new["metadata"].get("deletionTimestamp") and is_free:
-            return self._remove(resource.storage, target.key, new)
+            return self._deleting.remove(resource.storage, target.key, new)
         value = self._store.put(resource.storage, target.key, new)
         self._after_put(resource.storage, value)
         return value
@@ -319,103 +241,23 @@ class Writing:
         managed = applied.managed_fields(old, new, writer, shape) if applied else after_update(old, new, writer, shape, target.ignored)
         return {**metadata, **({"managedFields": managed} if managed else {})}
 
-    def _cluster_ips(self, target: Target) -> Collection[str]:
+    def _cluster_ips(self, own: ObjectKey) -> Collection[str]:
         return {
             ip
             for key, service in self._store.items(("", "services"))
-            if key != target.key
+            if key != own
             for ip in service["spec"].get("clusterIPs") or ()
             if ip != "None"
         }
 
     def _after_put(self, storage: Storage, value: Object) -> None:
-        if storage == _DEFINITIONS:
+        if storage == DEFINITIONS:
             self._on_definition(value["metadata"]["name"], value)
         elif storage == ("", "events"):
             events = self._store.items(storage)
             if len(list(events)) > MAXIMUM_EVENTS:
                 key, oldest = next(iter(events))
                 self._store.remove(storage, key, oldest)
-
-    def delete(self, target: Target, request: Request, *, now: int) -> Response:
-        """Delete one object."""
-        old = self._present(target)
-        options = _body(request, target.resource) if request.body.strip() else {}
-        for name, field, title in (("uid", "uid", "UID"), ("resourceVersion", "resourceVersion", "ResourceVersion")):
-            wanted = (options.get("preconditions") or {}).get(name)
-            if wanted is not None and wanted != old["metadata"][field]:
-                why = f"the {title} in the precondition ({wanted}) does not match the {title} in record ({old['metadata'][field]})"
-                raise target.conflict(why)
-        if target.resource.storage == _NAMESPACES and target.name in _PERMANENT:
-            raise errors.forbidden("", "namespaces", target.name, "this namespace may not be deleted")
-        if request.query.get("dryRun") or options.get("dryRun"):
-            return self._deleted(target, request, old, now=now)
-        last, is_gone = self._delete(target.resource.storage, target.key, now)
-        return self._deleted(target, request, last, now=now) if is_gone else self._answer(target, request, last, now=now)
-
-    def _deleted(self, target: Target, request: Request, last: Object, *, now: int) -> Response:
-        if target.resource.plural in _RETURNED_WHEN_DELETED and not target.resource.is_custom:
-            return self._answer(target, request, last, now=now)
-        details = {"name": target.name, "group": target.resource.group, "kind": target.resource.plural, "uid": last["metadata"]["uid"]}
-        details = {name: value for name, value in details.items() if value}
-        return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
-
-    def delete_collection(self, target: Target, request: Request, selected: list[Object], *, now: int) -> Response:
-        """Delete what is selected in one namespace (or of a cluster-scoped kind)."""
-        if target.resource.is_namespaced and not target.namespace:
-            raise errors.method_not_allowed("the server does not allow this method on the requested resource: name a namespace")
-        for value in selected:
-            self._delete(target.resource.storage, ObjectKey(target.namespace, value["metadata"]["name"]), now)
-        view = View(target.resource, form_of(request.accept))
-        return json_response(view.many(selected, {"resourceVersion": str(self._store.revision)}, now=now))
-
-    def _delete(self, storage: Storage, key: ObjectKey, now: int) -> tuple[Object, bool]:
-        """Delete or mark as being deleted; return the last state and whether it is gone."""
-        value = self._store.get(storage, key)
-        if value is None:
-            raise errors.not_found(*storage, key.name)
-        if not value["metadata"].get("finalizers") and storage != _NAMESPACES:
-            return self._remove(storage, key, value), True
-        if not value["metadata"].get("deletionTimestamp"):
-            metadata = {**value["metadata"], "deletionTimestamp": format_time(now), "deletionGracePeriodSeconds": 0}
-            if "generation" in metadata:
-                metadata["generation"] += 1
-            value = {**value, "metadata": metadata}
-            if storage == _NAMESPACES:
-                value["status"] = {**value["status"], "phase": "Terminating"}
-            value = self._store.put(storage, key, value)
-            if storage == _NAMESPACES:
-                self._empty_namespace(key.name, now)
-        return value, False
-
-    def _empty_namespace(self, namespace: str, now: int) -> None:
-        for storage in dict.fromkeys(resource.storage for resource in self._resources() if resource.is_namespaced):
-            for key in [key for key, _ in self._store.items(storage) if key.namespace == namespace]:
-                self._delete(storage, key, now)
-        self._finish_namespace(namespace)
-
-    def _finish_namespace(self, namespace: str) -> None:
-        """Remove a namespace that is being deleted once nothing is left in it."""
-        value = self._store.get(_NAMESPACES, ObjectKey("", namespace))
-        if value is None or not value["metadata"].get("deletionTimestamp") or value["metadata"].get("finalizers"):
-            return
-        storages = {resource.storage for resource in self._resources() if resource.is_namespaced}
-        if not any(key.namespace == namespace for storage in storages for key, _ in self._store.items(storage)):
-            self._store.remove(_NAMESPACES, ObjectKey("", namespace), value)
-
-    def _remove(self, storage: Storage, key: ObjectKey, last: Object) -> Object:
-        if storage == _DEFINITIONS:
-            defined = (last["spec"]["group"], last["spec"]["names"]["plural"])
-            for below, value in list(self._store.items(defined)):
-                self._store.remove(defined, below, value)
-        last = self._store.remove(storage, key, last)
-        if storage == _DEFINITIONS:
-            self._on_definition(key.name, None)
-        elif key.namespace:
-            namespace = self._store.get(_NAMESPACES, ObjectKey("", key.namespace))
-            if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
-                self._finish_namespace(key.namespace)
-        return last
 
 
 def _essence(value: Object) -> Object:

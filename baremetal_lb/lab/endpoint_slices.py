@@ -119,11 +119,9 @@ class EndpointSlices:
         service = store.get(("", "services"), key)
         pods = [pod for at, pod in store.items(("", "pods")) if at.namespace == key.namespace]
         wanted = {value["metadata"]["name"]: value for value in (desired_slices(service, pods) if service else ())}
-        ours = {
-            at.name: value
-            for at, value in store.items(("discovery.k8s.io", "endpointslices"))
-            if at.namespace == key.namespace and _is_ours(value, key.name)
-        }
+        at = (ObjectKey(key.namespace, f"{key.name}-{family}") for family in ("ipv4", "ipv6"))
+        present = {name.name: store.get(("discovery.k8s.io", "endpointslices"), name) for name in at}
+        ours = {name: value for name, value in present.items() if value is not None and _is_ours(value, key.name)}
         path = f"/apis/discovery.k8s.io/v1/namespaces/{key.namespace}/endpointslices"
         for name in sorted(ours.keys() - wanted.keys()):
             self._send("DELETE", f"{path}/{name}", None, now_utc)
