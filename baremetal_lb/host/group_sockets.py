@@ -33,7 +33,7 @@ class GroupSockets:
         self._groups = SolicitedNodeGroups()
         self._sockets: dict[int, socket.socket] = {}
         self._overflow: dict[IPv6Address, socket.socket] = {}
-        self._pending: deque[Join | Leave] = deque()
+        self._pending: deque[Join] = deque()
         self._turn: asyncio.Handle | None = None
 
     def __len__(self) -> int:
@@ -72,10 +72,10 @@ class GroupSockets:
         for _ in range(min(PER_TURN, len(self._pending))):
             change = self._pending.popleft()
             try:
-                if isinstance(change, Join):
-                    self._join(change)
-                else:
+                if isinstance(change, Leave):
                     self._leave(change)
+                else:
+                    self._join(change)
             except OSError as error:
                 self._counters.failed_joins += 1
                 log.warning("group_membership_failed", group=str(change.group), interface_index=self._index, error=str(error))

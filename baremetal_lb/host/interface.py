@@ -3,7 +3,7 @@
 Purpose: everything that lives and dies with the interface is here, so that an interface that went down and came up again, or was removed
 and added, is simply opened anew with the IPs that are wanted on it.
 
-    readable -> at most FRAMES_PER_WAKE x (recv, responder, send) -> counters
+    readable -> at most FRAMES_PER_WAKE frames at once -> responder, send -> counters
     put/remove -> responder at once; filter at once if it does not admit an IP yet, a narrower one a little later; joins queued
 
 Rules: no await, no protocol meaning; a wake is bounded, so that the event loop stays responsive under a storm.
@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv6Address
 import structlog
 
 from baremetal_lb.host.counters import AnnouncerCounters
+from baremetal_lb.host.frame_reader import FrameReader
 from baremetal_lb.host.group_sockets import GroupSockets
 from baremetal_lb.host.packet_socket import attach_finest, dropped_frames, open_packet_socket
 from baremetal_lb.l2.filter_plan import plan_arp, plan_ndp
@@ -29,8 +30,8 @@ from baremetal_lb.packet import ethernet
 
 log = structlog.get_logger(__name__)
 FRAMES_PER_WAKE = 64
-_FRAME = 512
-"""Octets read of a frame; the filter hands over no more."""
+_READER = FrameReader(frames=FRAMES_PER_WAKE, octets=512)
+"""512: the filter hands over no more of a frame."""
 _NARROW_AFTER_S = 0.2
 """How long a filter may admit more than it must after IPs went; many withdrawals in a row cost one new filter."""
 
@@ -168,16 +169,16 @@ class AnnouncingInterface:
                 self._counters.drops[DropReason.ReceiveBufferFull] += drops
 
     def _drain(self, opened: socket.socket, reply: Callable[[bytes], Answer], protocol: str) -> None:
-        receive, send, sent = opened.recv, opened.send, 0
-        for _ in range(FRAMES_PER_WAKE):
-            try:
-                frame = receive(_FRAME)
-            except BlockingIOError:
-                break
-            except OSError:
-                # The link went down or away; its event is on the way.
-                self._counters.drops[DropReason.ReceiveFailed] += 1
-                break
+        send, sent = opened.send, 0
+        try:
+            frames = _READER.read(opened.fileno())
+        except BlockingIOError:
+            return
+        except OSError:
+            # The link went down or away; its event is on the way.
+            self._counters.drops[DropReason.ReceiveFailed] += 1
+            return
+        for frame in frames:
             answer = reply(frame)
             if answer.__class__ is bytes:
                 try:

@@ -79,7 +79,7 @@ class FilterPlan:
 
 def plan_arp(targets: Iterable[IPv4Address], *, max_ranges: int = MAX_RANGES) -> FilterPlan:
     """Return the programme for a packet socket of ARP: requests by target, replies by sender protocol address."""
-    borders = _borders([int(target) for target in targets], max_ranges)
+    borders = _borders({int(target) for target in targets}, max_ranges)
     prelude = [
         *_UNTAGGED_AND_FOR_US,
         Instruction(_LD_LENGTH, 0, 0, 0),
@@ -114,25 +114,25 @@ def plan_ndp(targets: Iterable[IPv6Address], *, max_ranges: int = MAX_RANGES) ->
         Instruction(_JGE, 1, 0, 78),
         _ADMIT,
     ]
-    columns = list(zip(*{_words(target) for target in targets}, strict=True)) or [()] * 4
-    distinct = [set(column) for column in columns]
+    numbers = [int(target) for target in targets]
+    distinct = [{number >> shift & 0xFFFFFFFF for number in numbers} for shift in (96, 64, 32, 0)]
     word = max(range(4), key=lambda at: (len(distinct[at]), at))
     fixed = tuple((at, next(iter(values))) for at, values in enumerate(distinct) if at != word and len(values) == 1)
     for at, value in fixed:
         prelude += [Instruction(_LD_WORD, 0, 0, 62 + 4 * at), Instruction(_JEQ, 1, 0, value), _REFUSE]
-    borders = _borders(list(columns[word]), max_ranges)
+    borders = _borders(distinct[word], max_ranges)
     prelude.append(Instruction(_LD_WORD, 0, 0, 62 + 4 * word))
     return FilterPlan((*prelude, *_search(borders)), fixed, word, borders)
 
 
 def _words(address: IPAddress) -> tuple[int, ...]:
-    packed = address.packed
-    return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, len(packed), 4))
+    number = int(address)
+    return (number,) if address.version == 4 else (number >> 96, number >> 64 & 0xFFFFFFFF, number >> 32 & 0xFFFFFFFF, number & 0xFFFFFFFF)
 
 
-def _borders(values: list[int], max_ranges: int) -> tuple[int, ...]:
+def _borders(distinct: set[int], max_ranges: int) -> tuple[int, ...]:
     """Return begin and end of at most ``max_ranges`` ranges that hold all values; an end at 2^32 is left out, nothing is beyond it."""
-    values = sorted(set(values))
+    values = sorted(distinct)
     if not values:
         return ()
     gaps = sorted(((after - before, before, after) for before, after in pairwise(values) if after > before + 1), reverse=True)

@@ -14,33 +14,36 @@ import heapq
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from baremetal_lb.packet.ndp import solicited_node_group
+from baremetal_lb.packet.ndp import SOLICITED_NODE_PREFIX
 
 MEMBERSHIPS_PER_SOCKET = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Join the group on the socket with this number."""
+    """Join a group on the socket with this number; ``suffix`` is the low 24 bits of the group and of its IPs."""
 
-    group: IPv6Address
+    suffix: bytes
     slot: int
 
+    @property
+    def group(self) -> IPv6Address:
+        """The group's address."""
+        return IPv6Address(SOLICITED_NODE_PREFIX + self.suffix)
 
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Leave the group on the socket with this number."""
 
-    group: IPv6Address
-    slot: int
+class Leave(Join):
+    """Leave a group on the socket with this number."""
+
+    __slots__ = ()
 
 
 class SolicitedNodeGroups:
     """Reference counts of the groups of one interface."""
 
     def __init__(self) -> None:
-        self._users: dict[IPv6Address, int] = {}
-        self._slot_of: dict[IPv6Address, int] = {}
+        self._users: dict[bytes, int] = {}
+        self._slot_of: dict[bytes, int] = {}
         self._sizes: list[int] = []
         self._with_room: list[int] = []
 
@@ -49,13 +52,12 @@ class SolicitedNodeGroups:
 
     def add(self, address: IPv6Address) -> Join | None:
         """Count one more user of its group; the join that this takes, if any."""
-        group = solicited_node_group(address)
-        self._users[group] = self._users.get(group, 0) + 1
-        if self._users[group] > 1:
+        suffix = address.packed[13:]
+        users = self._users[suffix] = self._users.get(suffix, 0) + 1
+        if users > 1:
             return None
-        slot = self._take_slot()
-        self._slot_of[group] = slot
-        return Join(group, slot)
+        slot = self._slot_of[suffix] = self._take_slot()
+        return Join(suffix, slot)
 
     def remove(self, address: IPv6Address) -> Leave | None:
         """Count one user less; the leave that this takes, if any.
@@ -63,16 +65,16 @@ class SolicitedNodeGroups:
         Raises:
             KeyError: no such user was added.
         """
-        group = solicited_node_group(address)
-        self._users[group] -= 1
-        if self._users[group]:
+        suffix = address.packed[13:]
+        self._users[suffix] -= 1
+        if self._users[suffix]:
             return None
-        del self._users[group]
-        slot = self._slot_of.pop(group)
+        del self._users[suffix]
+        slot = self._slot_of.pop(suffix)
         if self._sizes[slot] == MEMBERSHIPS_PER_SOCKET:
             heapq.heappush(self._with_room, slot)
         self._sizes[slot] -= 1
-        return Leave(group, slot)
+        return Leave(suffix, slot)
 
     def _take_slot(self) -> int:
         if not self._with_room:

@@ -82,17 +82,19 @@ class ArpResponder:
     def reply(self, frame: bytes) -> Answer:
         """Return what to send, or why not."""
         if frame[12:22] == _USUAL_REQUEST:
-            prepared = self._prepared.get(frame[38:42])
-            destination = frame[:6]
-            if prepared is not None and (destination == ethernet.BROADCAST or destination == self._mac):  # noqa: PLR1714 - faster than a tuple
-                requester, own = frame[22:28], self._own
-                if (
-                    not requester[0] & 1
-                    and requester != ethernet.ZERO
-                    and requester not in own
-                    and frame[6:12] not in own
-                    and frame[28:32] != frame[38:42]
-                ):
+            target, destination, requester, own = frame[38:42], frame[:6], frame[22:28], self._own
+            if (
+                (destination == ethernet.BROADCAST or destination == self._mac)  # noqa: PLR1714 - faster than a tuple
+                and requester not in own
+                and frame[6:12] not in own
+                and frame[28:32] != target
+                and len(target) == 4
+            ):
+                prepared = self._prepared.get(target)
+                if prepared is None:
+                    if target not in self._announced:
+                        return DropReason.NotAnnounced
+                elif not requester[0] & 1 and requester != ethernet.ZERO:
                     return requester + prepared + frame[22:32]
         return self._slow_reply(frame)
 

@@ -161,6 +161,7 @@ class Lab:
     def __enter__(self) -> Self:
         try:
             # Without snooping at first: a bridge that snoops floods groups that it does not know only while it has no querier.
+            self.switch.set_sysctl("net.ipv6.conf.default.accept_dad", 0)
             self.switch.run("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
             self.switch.run("ip", "link", "set", "br0", "up")
         except BaseException:

@@ -156,10 +156,9 @@ def test_lost_events_make_it_read_all_links_anew(announcer: AnnouncerProcess, no
 
 def test_a_switch_that_snoops_mld_lets_solicitations_through(lab: Lab, announcer: AnnouncerProcess, node: Host, client: Host):
     """A bridge with a querier forwards a group only to ports that reported it: a packet socket's own membership would not do."""
-    lab.switch.set_sysctl("net.ipv6.conf.br0.accept_dad", 0)
-    lab.switch.run(
-        "ip", "link", "set", "br0", "type", "bridge", "mcast_query_response_interval", "20", "mcast_startup_query_interval", "20"
-    )
+    until(lambda: "fe80:" in (seen := lab.switch.run("ip", "-6", "address", "show", "dev", "br0")) and "tentative" not in seen)
+    for option in ("mcast_query_response_interval", "mcast_startup_query_interval", "mcast_query_interval"):
+        lab.switch.run("ip", "link", "set", "br0", "type", "bridge", option, "100")  # 1 s
     lab.switch.run("ip", "link", "set", "br0", "type", "bridge", "mcast_snooping", "1", "mcast_querier", "1")
     with Wire(client) as wire, Wire(node) as seen:
         mac = Mac.parse(client.mac)
