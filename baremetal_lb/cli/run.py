@@ -1,0 +1,30 @@
+"""``bmlb controller`` and ``bmlb speaker``: become the process, with all that stands behind, ``--help`` too.
+
+The command line stands on the same layers as the two processes and imports neither: it replaces itself by ``python -m``.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+_ALL = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+controller_app = typer.Typer(add_completion=False)
+speaker_app = typer.Typer(add_completion=False)
+
+
+@controller_app.command(context_settings=_ALL)
+def controller(ctx: typer.Context) -> None:
+    """Run the controller."""
+    _become("controller", ctx.args)
+
+
+@speaker_app.command(context_settings=_ALL)
+def speaker(ctx: typer.Context) -> None:
+    """Run the speaker of one node."""
+    _become("speaker", ctx.args)
+
+
+def _become(module: str, arguments: list[str]) -> NoReturn:
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  # no shell is wanted
