@@ -53,6 +53,14 @@ class Output(Enum):
     OBJECTS = "objects"
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes out what is there twice, instead of anchors and aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
+        """Return True: nothing is an alias."""
+        return True
+
+
 @app.command()
 def plan(
     more: Annotated[list[str] | None, typer.Argument(metavar="[FILES]...", help="More files, directories, or - for stdin.")] = None,
@@ -89,7 +97,7 @@ def plan(
         _print_tables(state, problems, lb_class)
     elif output is Output.OBJECTS:
         after = objects_afterwards(objects, offline, state, identity=names, now_utc=now_utc)
-        typer.echo(yaml.safe_dump_all(after, sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(yaml.dump_all(after, Dumper=_Plain, sort_keys=False, allow_unicode=True), nl=False)
     else:
         told = document(state, problems)
         typer.echo(json.dumps(told, indent=2) if output is Output.JSON else yaml.safe_dump(told, sort_keys=False), nl=output is Output.JSON)

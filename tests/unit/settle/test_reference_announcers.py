@@ -202,3 +202,23 @@ def test_a_sharing_annotation_and_service_selectors_do_not_go_together():
 def test_an_ip_that_no_pool_has_is_not_announced():
     plan = planned(advertisement(), *NODES, service("s", "203.0.113.7"), EVERYWHERE)
     assert "203.0.113.7" not in [row["ip"] for row in plan.document["announcements"]]
+
+
+def test_a_person_may_ask_for_an_announcer_and_it_is_recorded():
+    plan = planned(advertisement(), *NODES, service(annotations={"metallb.io/announcer": "node-c"}), EVERYWHERE)
+    assert plan.announcement(IP)["announcer"] == "node-c"
+    assert [entry.announcer for entry in plan.state.entries] == ["node-c"]
+    plan = planned(advertisement(), *NODES, service(annotations={"metallb.io/announcer": "nobody"}), EVERYWHERE)
+    assert (plan.announcement(IP)["announcer"], plan.state.entries[0].announcer) == ("node-b", None)
+
+
+def test_an_announcer_that_fell_out_is_replaced_for_good():
+    first = planned(advertisement(), *NODES, {**service(), "status": {}}, EVERYWHERE)
+    ip = first.ips("default/s")[0]
+    winner = first.announcement(ip)["announcer"]
+    after = first.afterwards()
+    without = Planned([m for m in after if m["metadata"]["name"] != winner], identity=METALLB)
+    other = without.announcement(ip)["announcer"]
+    assert other not in (None, winner)
+    back = Planned([*without.afterwards(), *(m for m in after if m["metadata"]["name"] == winner)], identity=METALLB)
+    assert back.announcement(ip)["announcer"] == other, "a node that comes back takes nothing back"
