@@ -148,7 +148,7 @@ def _event(value: Object, now: int) -> list[Any]:
 
 def _definition(value: Object, _now: int) -> list[Any]:
     spec = value["spec"]
-    served = ",".join(version["name"] for version in spec["versions"] if version.get("served"))
+    served = ",".join(version["name"] + "(storage)" * bool(version.get("storage")) for version in spec["versions"] if version.get("served"))
     is_established = any(
         entry.get("type") == "Established" and entry.get("status") == "True" for entry in _of(value, "status.conditions", [])
     )

@@ -280,3 +280,52 @@ def test_discovery_names_what_is_served(api: ApiUnderTest, things: str) -> None:
     assert (group["preferredVersion.version"], sorted(version["version"] for version in group["versions"])) == ("v1", ["v1", "v1beta1"])
     assert int(api("GET", "/version")["minor"].strip("+")) >= 31
     assert [api("GET", path).body for path in ("/healthz", "/readyz", "/livez")] == ["ok"] * 3
+
+
+def test_the_table_of_definitions_says_what_is_served(api: ApiUnderTest, things: str) -> None:
+    table = api("GET", DEFINITIONS, accept=TABLE, fieldSelector="metadata.name=things.example.test")
+    cells = table["rows.0.cells"]
+    assert [cells[place] for place in (0, 1, 2, 4, 5, 6, 7)] == [
+        "things.example.test",
+        "Namespaced",
+        "v1(storage),v1beta1",
+        "example.test",
+        "Thing",
+        "tg",
+        True,
+    ]
+
+
+def test_tables_of_slices_nodes_and_leases(api: ApiUnderTest, namespace: str) -> None:
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in range(1, 6)]
+    body = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"}, "addressType": "IPv4"}
+    assert api("POST", slices, {**body, "endpoints": endpoints, "ports": [{"port": 80}, {"port": 81, "name": "b"}]}).code == 201
+    assert api("GET", slices, accept=TABLE)["rows.0.cells"][1:4] == ["IPv4", "80,81", "10.0.0.1,10.0.0.2,10.0.0.3 + 2 more..."]
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"t-{namespace}", "labels": {"node-role.kubernetes.io/worker": ""}}}
+    assert api("POST", "/api/v1/nodes", node).code == 201
+    status = {"addresses": [{"type": "InternalIP", "address": "198.51.100.7"}], "conditions": [{"type": "Ready", "status": "True"}]}
+    api("PATCH", f"/api/v1/nodes/t-{namespace}/status", {"status": status}, MERGE)
+    cells = api("GET", "/api/v1/nodes", accept=TABLE, fieldSelector=f"metadata.name=t-{namespace}")["rows.0.cells"]
+    assert (cells[1].partition(",")[0], cells[2], cells[5], cells[6]) == ("Ready", "worker", "198.51.100.7", "<none>")
+    api("DELETE", f"/api/v1/nodes/t-{namespace}")
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    api(
+        "POST",
+        leases,
+        {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}},
+    )
+    assert api("GET", leases, accept=TABLE)["rows.0.cells"][:2] == ["l", "me"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices", {"addressType": "IPv4", "endpoints": [{"addresses": ["fd00::1"]}]}),
+        ("/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices", {"addressType": "X", "endpoints": []}),
+        ("/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices", {"addressType": "IPv4", "endpoints": [{"addresses": []}]}),
+    ],
+)
+def test_endpoint_slices_that_make_no_sense_are_refused(api: ApiUnderTest, namespace: str, path: str, body: dict[str, Any]) -> None:
+    whole = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"}, **body}
+    assert api("POST", path.format(namespace), whole).code == 422
