@@ -13,6 +13,7 @@ that was frozen knows before its timers do: ask it right before each write.
                                                                          `--(cancelled)--> release: holder "", for 1 s
 
 A candidate watches the Lease, so a release is taken up at once; times on the wire are for people only.
+Rights needed on leases: get, watch, create and update for an election; patch and create for a member's Lease.
 """
 
 import asyncio
@@ -140,9 +141,9 @@ class Elector:
             try:
                 if await self._try_to_take():
                     return
-                started = time.monotonic()
+                started = asyncio.get_running_loop().time()
                 await self._wait_for_release()
-                pause_s = max(0.0, self._rng.uniform(0.1, 0.3) - (time.monotonic() - started))
+                pause_s = max(0.0, self._rng.uniform(0.1, 0.3) - (asyncio.get_running_loop().time() - started))
             except KubeError as error:
                 log.warning("election_failed", lease=self.name, error=str(error))
                 pause_s = max(pause_s, (error.retry_after_s or 0.0) if isinstance(error, ApiError) else 0.0)

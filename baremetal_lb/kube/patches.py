@@ -7,6 +7,7 @@ that somebody else wrote once. The uid goes along, so that a Service made anew u
 Server-side apply takes away only what we own alone. What a foreign writer co-owns (an ingress that it wrote with update, say) outlives
 an apply that no longer names it; `apply_service_status` looks at the answer and removes the rest by a merge patch that is guarded by
 the answer's resourceVersion.
+Rights needed: patch on services/status and on the status of our kinds; nothing on services themselves.
 """
 
 from collections.abc import Mapping, Sequence

@@ -21,7 +21,6 @@ Not implemented: WatchList streaming (KEP-3157), sharded lists.
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
@@ -129,7 +128,7 @@ class Reflector(Generic[T]):
         self.has_synced = asyncio.Event()
         """Set by the first complete list, and for ever."""
         self.last_ok = 0
-        """When the server last told us anything (``time.monotonic_ns``)."""
+        """When the server last told us anything (ns, the event loop's clock: ``time.monotonic_ns`` in a real one)."""
         self.problem: str | None = None
         """What keeps it from being up to date, as a sentence; None when nothing does."""
         self.counters: Counter[str] = Counter()
@@ -197,7 +196,7 @@ class Reflector(Generic[T]):
         return f"{error.message} ({error.status} {error.reason})"
 
     def _heard(self) -> None:
-        self.last_ok = time.monotonic_ns()
+        self.last_ok = round(_now_s() * SECOND)
         if self.problem is not None:
             log.info("watch_recovered", path=self.path)
             self.problem = None
@@ -252,11 +251,11 @@ class Reflector(Generic[T]):
         if self._hold_s <= 0 or (seen and _number(version) >= self._newest):
             return False
         if self._held_until is None:
-            self._held_until = time.monotonic() + self._hold_s
+            self._held_until = _now_s() + self._hold_s
         return not self._is_hold_over()
 
     def _is_hold_over(self) -> bool:
-        return self._held_until is not None and time.monotonic() >= self._held_until
+        return self._held_until is not None and _now_s() >= self._held_until
 
     def _present(self, data: msgspec.Raw) -> ObjectKey | None:
         """Store one object; None when it does not even tell its name."""
@@ -277,7 +276,7 @@ class Reflector(Generic[T]):
         """Follow the changes until the server ends the watch; return how long to wait before the next one."""
         seconds = self._watch_s * self._rng.uniform(0.75, 1.0)
         if self._held_until is not None:
-            seconds = max(0.1, min(seconds, self._held_until - time.monotonic()))
+            seconds = max(0.1, min(seconds, self._held_until - _now_s()))
         query = [
             *self._selectors,
             ("watch", "true"),
@@ -286,8 +285,7 @@ class Reflector(Generic[T]):
             ("timeoutSeconds", str(max(1, round(seconds)))),
         ]
         self.counters["watches"] += 1
-        loop = asyncio.get_running_loop()
-        started, events = time.monotonic(), 0
+        started, events = _now_s(), 0
         limit_s = seconds if self._held_until is not None else seconds + WATCH_GRACE_S
         try:
             async with self._transport.open("GET", self.path, query, total_s=limit_s) as response:
@@ -295,7 +293,7 @@ class Reflector(Generic[T]):
                     while line := await response.content.readline():
                         self._handle(line)
                         events += 1
-                        silence.reschedule(loop.time() + SILENCE_S)
+                        silence.reschedule(_now_s() + SILENCE_S)
                         if events % _YIELD_EVERY == 0:
                             await asyncio.sleep(0)
         except ValueError as error:
@@ -304,7 +302,7 @@ class Reflector(Generic[T]):
             if self._is_hold_over():
                 return 0.0  # it was ended on purpose, to list again
             raise
-        if events or time.monotonic() - started > 5.0:
+        if events or _now_s() - started > 5.0:
             self._heard()
             self._backoff.succeeded()
             return self._rng.uniform(0.0, 0.2)
@@ -348,6 +346,11 @@ def _error_of(data: msgspec.Raw) -> KubeError:
 def _number(version: str) -> int:
     """Return a resourceVersion as a number; 0 for one that is none (then nothing is ever "older")."""
     return int(version) if version.isascii() and version.isdecimal() else 0
+
+
+def _now_s() -> float:
+    """Return the event loop's clock, which a simulation may have made its own."""
+    return asyncio.get_running_loop().time()
 
 
 def age_s(reflector: "Reflector[T]", *, now: int) -> float:
