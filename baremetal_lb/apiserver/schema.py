@@ -154,10 +154,16 @@ def _of_text(value: str, schema: Schema, path: str) -> Iterator[Cause]:
         return
     if len(value) < schema.get("minLength", 0):
         yield _invalid(path, value, f"should be at least {schema['minLength']} chars long")
-    if (pattern := schema.get("pattern")) and not re.search(pattern, value):
+    if (pattern := schema.get("pattern")) and not _matches(pattern, value):
         yield _invalid(path, value, f"should match '{pattern}'")
     if schema.get("format") == "date-time" and parse_time(value) is None:
         yield _invalid(path, value, f"must be of type date-time: {_quoted(value)}")
+
+
+def _matches(pattern: str, value: str) -> bool:
+    """Search as RE2 does: classes are ASCII, and ``$`` is the very end, also where the text ends in a newline."""
+    found = re.search(pattern, value, re.ASCII)
+    return found is not None and (not value.endswith("\n") or re.search(pattern, value + "\n", re.ASCII) is not None)
 
 
 def _of_number(value: float, schema: Schema, path: str) -> Iterator[Cause]:

@@ -16,7 +16,7 @@ from itertools import takewhile
 
 import msgspec
 
-from baremetal_lb.apiserver.errors import expired
+from baremetal_lb.apiserver.errors import Refusal, expired
 from baremetal_lb.apiserver.resources import Object
 from baremetal_lb.model.ids import ObjectKey
 
@@ -25,6 +25,9 @@ FIRST_REVISION = 100
 """Those before are of no object, so that a client can ask for a forgotten one."""
 REMEMBERED = 20_000
 """How many occurrences are remembered, of all kinds together."""
+
+MAXIMUM_OBJECTS = 100_000
+"""How many objects of one kind are stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,10 +100,18 @@ class Store:
         return takewhile(lambda occurrence: occurrence.revision > revision, reversed(self._occurrences))
 
     def put(self, storage: Storage, key: ObjectKey, value: Object) -> Object:
-        """Store an object under the next revision and return it as stored."""
+        """Store an object under the next revision and return it as stored.
+
+        Raises:
+            Refusal: 500 when there are too many of this kind.
+        """
+        objects = self._objects.setdefault(storage, {})
+        if len(objects) >= MAXIMUM_OBJECTS and key not in objects:
+            raise Refusal(
+                500, "InternalError", f"{MAXIMUM_OBJECTS} objects of a kind are stored already; the embedded API server takes no more"
+            )
         self.revision += 1
         value = with_revision(value, self.revision)
-        objects = self._objects.setdefault(storage, {})
         self._remember(Occurrence(self.revision, storage, key, objects.get(key), value, value))
         objects[key] = value
         return value

@@ -43,6 +43,7 @@ def test_strict_validation_names_strangers(api: ApiUnderTest, things: str) -> No
         pytest.param({"size": 1, "color": "green"}, "spec.color", id="enum"),
         pytest.param({"size": 1, "name": "A"}, "spec.name", id="pattern"),
         pytest.param({"size": 1, "name": "abcdefghi"}, "spec.name", id="too long"),
+        pytest.param({"size": 1, "name": "abc\n"}, "spec.name", id="pattern at a newline"),
         pytest.param({"size": 1, "tags": ["a", "b", "c", "d"]}, "spec.tags", id="too many"),
         pytest.param({"size": 1, "tags": [1]}, "spec.tags[0]", id="wrong item"),
         pytest.param({"size": 1, "tags": "a"}, "spec.tags", id="no list"),

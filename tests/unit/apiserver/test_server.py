@@ -121,6 +121,15 @@ def test_events_are_bounded_and_the_oldest_goes(cluster: Cluster, monkeypatch: p
     assert [item["metadata"]["name"] for item in cluster.call("GET", path)[1]["items"]] == ["e2", "e3", "e4"]
 
 
+def test_the_number_of_objects_is_bounded(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baremetal_lb.apiserver.store.MAXIMUM_OBJECTS", 1)
+    cluster.make("a")
+    revision = cluster.server.store.revision
+    assert cluster.call("POST", MAPS, {"metadata": {"name": "b"}})[0] == 500
+    assert cluster.server.store.revision == revision
+    assert cluster.call("PATCH", f"{MAPS}/a", {"data": {"x": "1"}}, "application/merge-patch+json")[0] == 200
+
+
 def test_objects_and_bodies_are_bounded(cluster: Cluster) -> None:
     assert cluster.call("POST", MAPS, {"metadata": {"name": "big"}, "data": {"x": "y" * writing.MAXIMUM_OBJECT}})[0] == 413
     assert cluster.call("POST", MAPS, b" " * (MAXIMUM_BODY + 1))[0] == 413
