@@ -169,7 +169,7 @@ class AnnouncingInterface:
                 self._counters.drops[DropReason.ReceiveBufferFull] += drops
 
     def _drain(self, opened: socket.socket, reply: Callable[[bytes], Answer], protocol: str) -> None:
-        send, sent = opened.send, 0
+        send, sent, not_announced = opened.send, 0, 0
         try:
             frames = _READER.read(opened.fileno())
         except BlockingIOError:
@@ -186,9 +186,13 @@ class AnnouncingInterface:
                     sent += 1
                 except OSError:
                     self._counters.drops[DropReason.SendFailed] += 1
+            elif answer is DropReason.NotAnnounced:
+                not_announced += 1
             else:
                 self._refuse(answer)
         self._counters.replies[protocol] += sent
+        if not_announced:
+            self._counters.drops[DropReason.NotAnnounced] += not_announced
 
     def _refuse(self, answer: Answer) -> None:
         if isinstance(answer, Conflict):

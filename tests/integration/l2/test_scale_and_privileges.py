@@ -61,6 +61,18 @@ def test_ten_thousand_ips_of_each_family_are_joined_and_answered(lab: Lab, node:
         assert answered(wire, mac, 0x86DD, [solicitation(ip, mac=mac) for ip in V6]) == COUNT
 
 
+def test_with_hardly_any_kernel_memory_filters_are_coarser_and_all_is_answered(lab: Lab, node: Host, client: Host):
+    node.set_sysctl("net.core.optmem_max", 3_000)
+    announcer = AnnouncerProcess(lab, node)
+    report = announcer.announce(*(str(ip) for ip in (*V4[:1_000], *V6[:100])))
+    assert (report["failed_joins"], report["failed_opens"]) == (0, 0)
+    assert node.run("ip", "maddress", "show", "dev", "eth0").count("ff02::1:ff") >= 100
+    mac = Mac.parse(client.mac)
+    with Wire(client) as wire:
+        assert answered(wire, mac, 0x0806, [arp_request(ip, mac=mac) for ip in V4[:1_000]]) == 1_000
+        assert answered(wire, mac, 0x86DD, [solicitation(ip, mac=mac) for ip in V6[:100]]) == 100
+
+
 def test_withdrawing_all_but_one_of_ten_thousand_leaves_the_one(lab: Lab, node: Host, client: Host):
     announcer = AnnouncerProcess(lab, node)
     announcer.announce(*ALL)
