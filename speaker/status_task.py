@@ -34,12 +34,13 @@ class StatusTask:
         self._namespace, self._node = namespace, node
         self._desired: dict[str, L2Status] = {}
         self._written: dict[str, tuple[StatusView | None, int]] = {}
+        self._writing = 0
         self._queue: WorkQueue[str] = WorkQueue(cap_s=RETRY_CAP_S)
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether there is nothing left to write."""
-        return self._queue.is_idle
+        """Tell whether there is nothing left to write, as far as it was not written in vain."""
+        return not self._queue and not self._writing
 
     def desire(self, service: ObjectKey, status: L2Status | None) -> None:
         """Have the object of a Service say this; None: not be."""
@@ -73,6 +74,10 @@ class StatusTask:
         if name in self._written and written == wanted and (age := time.monotonic_ns() - at) < ECHO_S * SECOND:
             return ECHO_S - age / SECOND
         service = self._services.get(desired.service) if desired is not None else None
-        await self._writer.write(name, desired, observed, uid=service.uid if service is not None else "")
+        self._writing += 1
+        try:
+            await self._writer.write(name, desired, observed, uid=service.uid if service is not None else "")
+        finally:
+            self._writing -= 1
         self._written[name] = (wanted, time.monotonic_ns())
         return ECHO_S

@@ -15,7 +15,7 @@ def test_an_outage_takes_nothing_away_not_even_with_a_speaker_killed_in_it(clust
     cluster.service("web", IP, IP6, endpoints=["node1"], announcer="node1")
     cluster.until_answered(IP, by=node1, deadline_s=20)
     node2.until_ready()
-    until(lambda: "speaker-node2" in node1.state_file.read_text(), describe=node1.tail)
+    until(lambda: node1.state_file.exists() and "speaker-node2" in node1.state_file.read_text(), describe=node1.tail)
     for node in (node1, node2):
         cluster.cut(node)
     until(lambda: node1.get("/readyz")[0] == 503, 20)
