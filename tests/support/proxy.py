@@ -172,6 +172,10 @@ class FaultProxy:
         assert self._session is not None
         await self._session.close()
         await self._runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:  # handlers that hang on purpose
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def _cut(self) -> None:
         for request in list(self._open.values()):
