@@ -68,6 +68,8 @@ class Statuses:
         """Look at each object that may have to be written; return in how many seconds to look again, None for not before a change."""
         pause_s: float | None = None
         for ref in sorted(self._resources.to_report):
+            if self._resources.is_stale:
+                return None  # what is not compiled yet is not judged; the compilation wakes us
             wait_s = self._not_before.get(ref, 0.0) - time.monotonic()
             if wait_s > 0:
                 pause_s = wait_s if pause_s is None else min(pause_s, wait_s)

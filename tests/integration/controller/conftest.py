@@ -1,0 +1,23 @@
+"""Fixtures of the controller's tests on the real API server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.controllers import Install, running_install
+from tests.support.kubeserver import KubeServer
+
+
+@pytest.fixture(scope="session")
+def controller_rights(kube_server: KubeServer) -> None:
+    """Let the users that controllers run as do everything; they are told apart by name."""
+    for user in ("controller", "controller-2"):
+        kube_server.grant_all(user)
+
+
+@pytest.fixture
+def install(kube_server: KubeServer, controller_rights: None, tmp_path: Path) -> Iterator[Install]:
+    """Prepare an install with namespaces of its own and an empty ledger."""
+    with running_install(kube_server, tmp_path) as prepared:
+        yield prepared
