@@ -30,6 +30,8 @@ class Wanted:
     """Why nobody is to announce it."""
     own_reason: ExclusionReason | None = None
     """Why this node could not; None where it could, or where nobody was elected anyway."""
+    is_pinned: bool = False
+    """Only what happens to the announcer itself can move the IP."""
     could_answer: bool = False
     """This node would serve the traffic, elected or not."""
 
@@ -57,6 +59,7 @@ class Decider:
             services=tuple(s.key for s in users if s.key not in election.left_out) if election.announcer else (),
             reason=election.reason,
             own_reason=own.reason if own is not None else None,
+            is_pinned=election.is_pinned,
             could_answer=election.announcer is not None and (election.announcer == node or could_answer(subject, node)),
         )
 

@@ -153,7 +153,7 @@ class Loop:
         services: set[ObjectKey] = set()
         for address in addresses:
             wanted = self._decider.decide(address)
-            self._world.note_elected(address, wanted.announcer)
+            self._world.note_elected(address, wanted.announcer, is_pinned=wanted.is_pinned)
             before = self.standings.get(address)
             after = plan_address(
                 wanted,

@@ -6,7 +6,7 @@
 * An IP may follow another one: the announcer of the second IP of a dual-stack Service prefers the announcer of the first. So with an IP
   all IPs of the Services on it are dirty.
 * A member that falls out touches only the IPs that it was elected for (taking a loser away changes nothing; a law of ``election``).
-  Any other change of a member, and of a Node, may touch every IP.
+  Any other change of a member, and of a Node, touches also the IPs whose announcer is not pinned: elected neither by wish nor by ledger.
 * A configuration touches the IPs of pools that changed, or whose advertisements did.
 
 A ledger entry that vanishes while its Services still have the IP is kept as *lost* for ``LEDGER_LOSS_HOLD`` (architecture: the controller
@@ -56,6 +56,7 @@ class World:
         self._users: dict[IPAddress, set[ObjectKey]] = {}
         """Services whose status names the IP."""
         self._elected_for: dict[str, set[IPAddress]] = {}
+        self._pinned: set[IPAddress] = set()
 
     # -- what is known -------------------------------------------------------------------------------------------------------------
 
@@ -137,7 +138,7 @@ class World:
             del self.nodes[name]
         else:
             self.nodes[name] = view
-        self.dirty |= self.addresses()
+        self._touch_node(name, is_loss=False)
 
     def see_entry(self, address: IPAddress, view: LedgerEntry | None, *, now: int) -> None:
         """Take a ledger entry as observed; None: it is gone."""
@@ -166,11 +167,7 @@ class World:
         for change in changes:
             if is_same_for_election(change.before, change.after):
                 continue
-            if _can_announce(change.after) or not _can_announce(change.before):
-                self.dirty |= self.addresses()
-            else:
-                for address in self._elected_for.get(change.node, ()):
-                    self._touch(address)
+            self._touch_node(change.node, is_loss=_can_announce(change.before) and not _can_announce(change.after))
 
     def configure(self, configuration: Configuration) -> None:
         """Take a compiled configuration."""
@@ -184,8 +181,12 @@ class World:
             if any(pool is not None and pool.name in changed for pool in pools):
                 self._touch(address)
 
-    def note_elected(self, address: IPAddress, node: str | None) -> None:
-        """Remember whom a decision named, so that the loss of that node finds its IPs."""
+    def note_elected(self, address: IPAddress, node: str | None, *, is_pinned: bool) -> None:
+        """Remember whom a decision named, so that what happens to a node finds the IPs that it can move."""
+        if is_pinned:
+            self._pinned.add(address)
+        else:
+            self._pinned.discard(address)
         old = self.elected.get(address)
         if old == node:
             return
@@ -200,6 +201,14 @@ class World:
             self._elected_for.setdefault(node, set()).add(address)
 
     # -- what is touched -----------------------------------------------------------------------------------------------------------
+
+    def _touch_node(self, name: str, *, is_loss: bool) -> None:
+        """Mark the IPs that a change of this node can move: all that are not pinned, but with a loss just those that it announced."""
+        if not is_loss:
+            for address in self.addresses() - self._pinned:
+                self._touch(address)
+        for address in self._elected_for.get(name, ()):
+            self._touch(address)
 
     def _touch_service(self, view: ServiceView) -> None:
         for address in view.status_ips:

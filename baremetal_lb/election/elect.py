@@ -86,6 +86,8 @@ class Election:
     """Who would be elected if neither a preferred nor a current announcer were there."""
     left_out: Mapping[ObjectKey, ExclusionReason] = field(default_factory=dict)
     """Services that could not be announced by themselves, with their reasons; the IP is announced for the others."""
+    is_pinned: bool = False
+    """Elected by wish or by the ledger: while the announcer stays a candidate, no other node's coming or going moves the IP."""
     preemption_delay: int | None = None
     """After how many ns ``best`` is to replace a worse announcer (the shortest delay asked for); None: never."""
 
@@ -104,9 +106,10 @@ def elect(subject: ElectionInput) -> Election:
     reason = blocked or _reason_without_candidates(subject, claims, candidates)
     if reason is not None:
         return Election(None, candidates=candidates, reason=reason, left_out=left_out)
-    best, announcer = _place(subject, claims, [candidate.node for candidate in candidates if candidate.is_eligible])
+    best, announcer, is_pinned = _place(subject, claims, [candidate.node for candidate in candidates if candidate.is_eligible])
     return Election(
         announcer,
+        is_pinned=is_pinned,
         interfaces=interfaces_named(_advertisements_on(announcer, subject, claims)),
         candidates=candidates,
         best=best,
@@ -187,15 +190,17 @@ def _could_alone(subject: ElectionInput, claim: Claim, candidates: Iterable[Cand
     return any(all(v.reason is None for v in _judge(subject, candidate.node, (claim,))) for candidate in candidates)
 
 
-def _place(subject: ElectionInput, claims: list[Claim], eligible: list[str]) -> tuple[str, str]:
-    """Return the best node and the announcer among the eligible, of which there is at least one."""
+def _place(subject: ElectionInput, claims: list[Claim], eligible: list[str]) -> tuple[str, str, bool]:
+    """Return the best node, the announcer, and whether it is pinned, among the eligible, of which there is at least one."""
     local = [claim for claim in claims if claim.is_local]
-    ready = [node for node in eligible if all(node in claim.ready_on for claim in local)] or eligible
-    wanted = [claim.service.wanted_announcer for claim in claims]
-    asked_for = next((node for node in wanted if node in ready), None)
-    best = asked_for or _best(subject, claims, ready)
-    sticky = next((node for node in (asked_for, subject.preferred, subject.current) if node in ready), None)
-    return best, sticky or best
+    ready = [node for node in eligible if all(node in claim.ready_on for claim in local)]
+    wanted = [claim.service.wanted_announcer for claim in claims if claim.service.wanted_announcer is not None]
+    nodes = ready or eligible
+    asked_for = next((node for node in wanted if node in nodes), None)
+    best = asked_for or _best(subject, claims, nodes)
+    announcer = next((node for node in (asked_for, subject.preferred, subject.current) if node in nodes), None) or best
+    first_choice = wanted[0] if wanted else subject.preferred
+    return best, announcer, bool(ready) and announcer == first_choice
 
 
 def _best(subject: ElectionInput, claims: list[Claim], nodes: list[str]) -> str:

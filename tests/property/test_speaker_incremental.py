@@ -132,7 +132,7 @@ class Incremental(RuleBasedStateMachine):
         decider = Decider(self.world)
         while self.world.dirty:
             wanted = decider.decide(self.world.dirty.pop())
-            self.world.note_elected(wanted.address, wanted.announcer)
+            self.world.note_elected(wanted.address, wanted.announcer, is_pinned=wanted.is_pinned)
             self.decided[wanted.address] = wanted
         for address in [*V4, *V6]:
             kept, fresh = self.decided.get(address, Wanted(address)), decider.decide(address)

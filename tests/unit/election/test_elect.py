@@ -260,6 +260,21 @@ def test_a_preferred_announcer_stays_though_a_better_candidate_came_back() -> No
     assert elect(subject(advertisements=delayed, preferred="node-c")).preemption_delay == 5
 
 
+@pytest.mark.parametrize(
+    ("change", "is_pinned"),
+    [
+        ({}, False),
+        ({"preferred": "node-c"}, True),
+        ({"preferred": "node-x"}, False),
+        ({"services": (service(wanted_announcer="node-a"),)}, True),
+        ({"services": (service(wanted_announcer="node-x"),), "preferred": "node-c"}, False),
+        ({"preferred": "node-x", "current": "node-a"}, False),
+    ],
+)
+def test_an_announcer_by_wish_or_ledger_is_pinned(change: dict[str, object], *, is_pinned: bool) -> None:
+    assert elect(subject(**change)).is_pinned is is_pinned
+
+
 def test_interfaces_are_those_named_by_the_advertisements_that_select_the_announcer() -> None:
     one = L2Advertisement("one", interfaces=("eth1",))
     two = L2Advertisement("two", interfaces=("eth2",))

@@ -74,14 +74,14 @@ def settle(world: World) -> dict[IPAddress, Wanted]:
     decided = {}
     while world.dirty:
         wanted = Decider(world).decide(world.dirty.pop())
-        world.note_elected(wanted.address, wanted.announcer)
+        world.note_elected(wanted.address, wanted.announcer, is_pinned=wanted.is_pinned)
         decided[wanted.address] = wanted
     return decided
 
 
 def test_an_ip_is_announced_when_ledger_and_status_name_it(world: World) -> None:
     wanted = Decider(world).decide(V4)
-    assert wanted == Wanted(V4, "me", None, (ObjectKey("shop", "web"),), could_answer=True)
+    assert wanted == Wanted(V4, "me", None, (ObjectKey("shop", "web"),), is_pinned=True, could_answer=True)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_loss_of_a_member_touches_only_what_it_announced(world: World) -> No
     assert world.dirty == {other}
     assert settle(world)[other].announcer in {"b", "me"}
     world.see_roster(Roster.of_nodes(NODES), [MemberChange("a", dead, Member("a"))])
-    assert world.dirty == {V4, other}
+    assert world.dirty == {other}, "the other IP is pinned to this node by the ledger"
     assert settle(world)[other].announcer == "a"
 
 
