@@ -4,6 +4,8 @@ Three traces are followed, since any of them may be missing after a crash: the p
 the lab's mark or are in its namespaces, and the namespaces that carry its name. Doing it twice does no harm.
 """
 
+import signal
+import time
 from contextlib import suppress
 
 from baremetal_lb.lab import netns
@@ -13,6 +15,7 @@ from baremetal_lb.lab.privilege import is_privileged
 from baremetal_lb.lab.processes import ProcessId, inside, kill_all, marked
 from baremetal_lb.lab.state import LabDirectory, LabState
 
+_SUPERVISOR_S = 5.0
 _ROUNDS = 5
 """A process that is being born while its kin are killed is found in the next round."""
 
@@ -40,7 +43,7 @@ def take_down(directory: LabDirectory) -> None:
     with suppress(NoSuchLab, ValueError, TypeError, KeyError):
         state = directory.read()
     if state is not None and state.supervisor is not None:
-        kill_all([state.supervisor])
+        _end(state.supervisor)
     left: tuple[ProcessId, ...] = ()
     for _ in range(_ROUNDS):
         found = _processes(directory.name, state)
@@ -52,6 +55,14 @@ def take_down(directory: LabDirectory) -> None:
     if is_privileged():
         netns.remove(_prefix(directory.name))
     directory.remove()
+
+
+def _end(supervisor: ProcessId) -> None:
+    """Let the supervisor end what it started; one that does not is killed with all the others."""
+    supervisor.send(signal.SIGTERM)
+    end = time.monotonic() + _SUPERVISOR_S
+    while supervisor.is_running and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def _processes(name: str, state: LabState | None) -> set[ProcessId]:

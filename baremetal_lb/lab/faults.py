@@ -21,6 +21,7 @@ from baremetal_lb.lab.control import Control
 from baremetal_lb.lab.errors import LabError
 from baremetal_lb.lab.kube_api import control_plane
 from baremetal_lb.lab.netns import entering
+from baremetal_lb.lab.processes import MARK_VARIABLE
 from baremetal_lb.lab.programs import Programs
 from baremetal_lb.lab.servers import ControlPlane
 from baremetal_lb.lab.state import LabDirectory, LabState
@@ -97,7 +98,7 @@ class Faults:
         return "the API server answers"
 
     def _plane(self) -> ControlPlane:
-        prefix = entering(self._layout.namespace(topology.API), [])
+        prefix = entering(self._layout.namespace(topology.API), ["env", f"{MARK_VARIABLE}={self._state.mark}"])
         return control_plane(self._directory.path, self._state.port, ("admin", *self._programs.users()), prefix)
 
     def _is_api_ready(self) -> bool:

@@ -9,6 +9,7 @@ of, and would mark every Pod as not ready after 40 s.
 
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from baremetal_lb.lab.build import find_or_build
 from baremetal_lb.lab.servers import ControlPlane, ServerOptions
 
 ETCD_PORT = 2379
+_LOOK_S = 0.5
 CONTROLLERS = (
     "*",
     "-node-lifecycle-controller",
     "-taint-eviction-controller",
     "-pod-garbage-collector-controller",
-    "-cloud-node-lifecycle-controller",
 )
 
 
@@ -56,8 +57,9 @@ def main() -> None:
     try:
         plane.start()
         plane.start_controller_manager(*CONTROLLERS)
-        while True:
-            signal.pause()
+        while plane.pid("controller-manager") is not None:
+            time.sleep(_LOOK_S)
+        raise SystemExit(f"kube-controller-manager ended; its log is {plane.work / 'controller-manager.log'}")
     finally:
         plane.stop()
 

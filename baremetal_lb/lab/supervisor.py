@@ -134,6 +134,12 @@ class Supervised:
         self._send(signal.SIGCONT)
         await self.start()
 
+    def end(self) -> None:
+        """Kill it and reap it: the supervisor ends, and not every machine has an init that reaps orphans."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def report(self) -> dict[str, Any]:
         """Return what there is to say of it."""
         process = ProcessId.of(self._process.pid) if self._process is not None else None
@@ -205,7 +211,15 @@ class Supervisor:
         self._group: asyncio.TaskGroup | None = None
 
     async def serve(self, path: Path) -> None:
-        """Answer requests for ever."""
+        """Answer requests until SIGTERM; then nothing is left running."""
+        serving = asyncio.ensure_future(self._serve(path))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        with suppress(asyncio.CancelledError):
+            await serving
+        for supervised in self._all.values():
+            supervised.end()
+
+    async def _serve(self, path: Path) -> None:
         path.unlink(missing_ok=True)  # noqa: ASYNC240  # a file of our own on a local disk
         async with asyncio.TaskGroup() as self._group:
             server = await asyncio.start_unix_server(self._answer, path, limit=_MAX_REQUEST_BYTES)

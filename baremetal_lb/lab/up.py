@@ -111,7 +111,10 @@ def build(directory: LabDirectory, state: LabState, outside: int, report: Report
     report(f"API server: {'the real one, with kube-controller-manager' if state.api == 'kube' else 'embedded'}, on 127.0.0.1:{state.port}")
     control.wait_for(lambda: _is_api_ready(directory, programs), "the API server", of=("api", "relay"), deadline_s=90)
     report("objects: CRDs, nodes and Pods")
-    cluster.run(directory.kubeconfig, lambda opened: cluster.install(opened, layout, users=programs.users()))
+    try:
+        cluster.run(directory.kubeconfig, lambda opened: cluster.install(opened, layout, users=programs.users()))
+    except LabError as error:
+        raise LabError(f"{error}{control.tail('api')}") from None
     report(f"service traffic: {'kube-proxy on each node' if state.api == 'kube' else 'nftables on each node'}")
     for spec in programs.proxies():
         control.start(spec)
