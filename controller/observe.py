@@ -85,7 +85,7 @@ class Observation:
         waiting = [name for name, reflector in self.reflectors.items() if not reflector.has_synced.is_set()]
         if not waiting:
             return None
-        missing = [name for name in waiting if "404" in (self.reflectors[name].problem or "")]
+        missing = [name for name in waiting if "is not served" in (self.reflectors[name].problem or "")]
         if missing:
             return f"the API server does not know {', '.join(missing)}; install the CRDs with: bmlb crds | kubectl apply -f -"
         problems = [f"{name} ({self.reflectors[name].problem or 'no answer yet'})" for name in waiting]

@@ -24,6 +24,11 @@ def until_quiet(install, user="controller"):
     return install.server.audit_mark()
 
 
+def until_standing_by(controller):
+    """Wait until a controller has listed everything, and only waits for its turn."""
+    until(lambda: len(controller.lines("synced")) >= 14, 20)
+
+
 def test_a_restart_writes_nothing_and_a_deletion_three_times_at_most(install):
     install.pool("blue", "198.51.100.0/23", "2001:db8::/64")
     install.pool("tiny", "203.0.113.1/32", autoAssign=False)
@@ -57,7 +62,7 @@ def test_a_standby_writes_nothing_and_takes_over_at_once(install):
     first = install.start()
     mark = install.server.audit_mark()
     second = install.start(user="controller-2", is_awaited=False)
-    until(lambda: sum("synced" in line["event"] for line in second.lines("synced")) >= 10)
+    until_standing_by(second)
     install.service("one")
     install.all_served(1)
     assert install.writes(mark, user="controller-2") == {}
@@ -74,7 +79,8 @@ def test_after_a_crash_the_standby_leads_when_the_lease_has_expired(install):
     fast = {"lease_duration_s": 3, "renew_deadline_s": 2, "retry_period_s": 0.5}
     install.pool("blue", "198.51.100.0/24")
     first = install.start(**fast)
-    install.start(user="controller-2", is_awaited=False, **fast)
+    second = install.start(user="controller-2", is_awaited=False, **fast)
+    until_standing_by(second)
     install.service("one")
     install.all_served(1)
     first.kill()
@@ -89,7 +95,7 @@ def test_a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(install):
     fast = {"lease_duration_s": 3, "renew_deadline_s": 2, "retry_period_s": 0.5}
     install.pool("blue", "198.51.100.0/24")
     first = install.start(**fast)
-    install.start(user="controller-2", is_awaited=False, **fast)
+    until_standing_by(install.start(user="controller-2", is_awaited=False, **fast))
     os.kill(first.process.pid, signal.SIGSTOP)
     install.services_at_once([f"s{i}" for i in range(10)])
     install.all_served(10)
