@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from baremetal_lb.election.eligibility import Claim, Verdict, claim_of, interfaces_named, verdict_on_claim, verdict_on_node
 from baremetal_lb.election.reasons import ExclusionReason
-from baremetal_lb.election.rendezvous import rendezvous_order
+from baremetal_lb.election.rendezvous import rendezvous_first
 from baremetal_lb.model.configuration import L2Advertisement, Pool, PreemptionPolicy
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import IPAddress, family_of
@@ -157,12 +157,15 @@ def _judge(subject: ElectionInput, name: str, claims: Iterable[Claim]) -> tuple[
     if own.reason is not None or node is None or member is None:
         return (own,)
     family = family_of(subject.address)
-    return tuple(verdict_on_claim(node, member, claim, family) for claim in claims)
+    return tuple([verdict_on_claim(node, member, claim, family) for claim in claims])
 
 
 def _candidate(name: str, verdicts: tuple[Verdict, ...], claims: list[Claim], blocked: ExclusionReason | None) -> Candidate:
-    bad = next((verdict for verdict in verdicts if verdict.reason is not None), Verdict(blocked))
-    return Candidate(name, bad.reason is None, bad.reason, bad.detail, sum(claim.ready_on.get(name, 0) for claim in claims))
+    ready = sum([claim.ready_on.get(name, 0) for claim in claims])
+    for verdict in verdicts:
+        if verdict.reason is not None:
+            return Candidate(name, is_eligible=False, reason=verdict.reason, detail=verdict.detail, ready_endpoints=ready)
+    return Candidate(name, is_eligible=blocked is None, reason=blocked, ready_endpoints=ready)
 
 
 def _reason_without_claims(
@@ -204,12 +207,14 @@ def _place(subject: ElectionInput, claims: list[Claim], eligible: list[str]) -> 
 
 
 def _best(subject: ElectionInput, claims: list[Claim], nodes: list[str]) -> str:
-    scores = {node: _score(node, subject, claims) for node in nodes}
-    top = max(scores.values())
-    leaders = [node for node in nodes if scores[node] == top]
+    leaders = nodes
+    if any(advertisement.preferences for claim in claims for advertisement in claim.advertisements):
+        scores = {node: _score(node, subject, claims) for node in nodes}
+        top = max(scores.values())
+        leaders = [node for node in nodes if scores[node] == top]
     if subject.sibling in leaders:
         return str(subject.sibling)
-    return rendezvous_order(leaders, subject.address)[0]
+    return rendezvous_first(leaders, subject.address)
 
 
 def _score(node: str, subject: ElectionInput, claims: list[Claim]) -> int:

@@ -118,8 +118,9 @@ def _verdict_on_interfaces(member: Member, named: frozenset[str] | None, family:
     if member.interfaces is None:
         return ELIGIBLE
     present = [facts for facts in member.interfaces if named is None or facts.name in named]
-    if any(facts.can_answer(family) for facts in present):
-        return ELIGIBLE
+    for facts in present:
+        if facts.can_answer(family):
+            return ELIGIBLE
     detail = "all interfaces" if named is None else "named: " + ", ".join(sorted(named))
     if not present:
         return Verdict(ExclusionReason.InterfaceMissing, detail)

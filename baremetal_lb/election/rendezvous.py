@@ -4,17 +4,23 @@ The order is bytewise ascending by SHA-256 of ``node#ip``, the same as the refer
 alike. Taking a node away never changes the order of the rest: only the IPs that it was first for move.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from baremetal_lb.model.net import IPAddress
 
 
-def weight_of(node: str, address: IPAddress) -> bytes:
-    """Return the 32 octets that decide; the smallest comes first."""
-    return sha256(f"{node}#{address}".encode()).digest()
-
-
 def rendezvous_order(nodes: Iterable[str], address: IPAddress) -> list[str]:
     """Return the nodes, first choice first."""
-    return sorted(nodes, key=lambda node: weight_of(node, address))
+    return sorted(nodes, key=_weight(address))
+
+
+def rendezvous_first(nodes: Iterable[str], address: IPAddress) -> str:
+    """Return the first choice among the nodes, of which there is at least one."""
+    return min(nodes, key=_weight(address))
+
+
+def _weight(address: IPAddress) -> Callable[[str], bytes]:
+    """Return the function from a node to the 32 octets that decide; the smallest comes first."""
+    suffix = f"#{address}"
+    return lambda node: sha256((node + suffix).encode()).digest()
