@@ -167,6 +167,8 @@ class Inputs:
         nodes, configuration = list(self._world.nodes.values()), self.configuration_objects
         entries = list(self.entries.store.items())
         alive = {name for name, member in self._machine.roster.members.items() if member.is_alive}
+        if self.is_leaving:  # others have taken over: after a start from this file, this node announces nothing before it is told to
+            alive.discard(self._world.node)
         leases = [view for key, view in self.leases.store.items() if node_of_lease(key.name) in alive]
         return chain(
             configuration,

@@ -223,12 +223,12 @@ class Speaker:
         log.info("leaving", announced=len(self.loop.standings))
         begun = time.monotonic()
         self._is_leaving = True
-        if self.inputs.has_synced and self.inputs.is_changed:
-            await asyncio.to_thread(self.state_file.save, self.inputs.remembered())
         if await self.membership.leave(timeout_s=RELEASE_TIMEOUT_S):
             self.inputs.leave()
             await _until(lambda: not self.loop.standings, self._settings.handover_limit_s)
             await _until(lambda: self.statuses.is_idle, CLEANUP_LIMIT_S)
+            if self.inputs.has_synced and not self.inputs.problems():
+                await asyncio.to_thread(self.state_file.save, self.inputs.remembered())
         log.info("left", still_announced=len(self.loop.standings), took_s=round(time.monotonic() - begun, 3))
 
 

@@ -30,6 +30,7 @@ from baremetal_lb.model.net import Mac
 from tests.support.frames import arp_request, solicitation
 from tests.support.kubeserver import KubeServer
 from tests.support.netns import Host, Lab
+from tests.support.proxy import FaultProxy
 from tests.support.reach import Reach
 from tests.support.wait import until
 from tests.support.wire import Wire
@@ -69,15 +70,15 @@ def install_crds(server: KubeServer) -> None:
 class SpeakerNode:
     """One node: its namespace, and its speaker while that runs."""
 
-    def __init__(self, cluster: "Speakers", name: str, host: Host) -> None:
-        self.cluster, self.name, self.host = cluster, name, host
+    def __init__(self, cluster: "Speakers", name: str, host: Host, kubeconfig: Path) -> None:
+        self.cluster, self.name, self.host, self.kubeconfig = cluster, name, host, kubeconfig
         self.process: subprocess.Popen[str] | None = None
         self.log = cluster.work / f"{name}.log"
         self.state_file = cluster.work / f"{name}.state"
 
     def start(self, *options: str, wrapper: tuple[str, ...] = ()) -> None:
         """Start the speaker."""
-        command = [*wrapper, sys.executable, "-m", "speaker", "--kubeconfig", str(self.cluster.server.kubeconfig(f"speaker-{self.name}"))]
+        command = [*wrapper, sys.executable, "-m", "speaker", "--kubeconfig", str(self.kubeconfig)]
         command += ["--namespace", self.cluster.namespace, "--node-name", self.name, "--state-file", str(self.state_file)]
         command += ["--state-interval-s", "0.2", *options]
         with self.log.open("a") as out:
@@ -171,13 +172,21 @@ class Speakers:
 
     # -- nodes ---------------------------------------------------------------------------------------------------------------------
 
-    def node(self, name: str, *options: str, start: bool = True, labels: dict[str, str] | None = None) -> SpeakerNode:
-        """Add a node and start its speaker."""
+    def node(self, name: str, *options: str, start: bool = True, through: FaultProxy | None = None) -> SpeakerNode:
+        """Add a node and start its speaker; ``through``: it reaches the API server through this proxy."""
         number = len(self.nodes) + 1
-        node = SpeakerNode(self, name, self.lab.host(f"198.51.100.{number}/24", f"2001:db8::{number:x}/64"))
+        kubeconfig = self.server.kubeconfig(f"speaker-{name}")
+        if through is not None:
+            kubeconfig = through.kubeconfig(self.server.token(f"speaker-{name}"), self.work / f"{name}.kubeconfig")
+        node = SpeakerNode(self, name, self.lab.host(f"198.51.100.{number}/24", f"2001:db8::{number:x}/64"), kubeconfig)
         self.nodes.append(node)
-        self.server.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels or {}}})
-        self.heal(node)
+        self.server.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+        if through is None:
+            self.heal(node)
+        else:
+            to_proxy = Reach(int(through.url.rpartition(":")[2]))
+            self.lab.on_exit(to_proxy.close)
+            to_proxy.heal(node.host)
         if start:
             node.start(*options)
         return node

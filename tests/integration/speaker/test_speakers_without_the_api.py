@@ -1,7 +1,10 @@
 """The API server away: from all speakers, from one, while a speaker is killed; and what is written when nothing changes."""
 
+import signal
+
 import pytest
 
+from tests.support.proxy import Fault, FaultProxy, Rule
 from tests.support.speakers import Speakers
 from tests.support.wait import until
 
@@ -45,6 +48,52 @@ def test_a_speaker_that_is_cut_off_yields_to_the_member_that_took_over(cluster: 
     assert {line["ip"] for line in node1.logged("address_yielded")} == {IP, IP6}
     cluster.heal(node1)
     cluster.until_answered(IP, by=node1, deadline_s=30)
+
+
+def test_lists_that_came_back_empty_or_older_withdraw_nothing(cluster: Speakers, kube_proxy: FaultProxy):
+    node1 = cluster.node("node1", through=kube_proxy)
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    kube_proxy.add(Rule(Fault.GONE, "GET", "watch=true", times=8))
+    empty = kube_proxy.add(Rule(Fault.EMPTY_LIST, "GET", r"(services|ipallocations|l2advertisements|leases)\?(?!.*watch)", times=None))
+    old = kube_proxy.add(Rule(Fault.OLD_LIST, "GET", r"(endpointslices|nodes|ipaddresspools)\?(?!.*watch)", times=None))
+    kube_proxy.cut()
+    until(lambda: empty.hits >= 4 and old.hits >= 3, 30, describe=lambda: (empty, old, node1.tail()))
+    for _ in range(20):
+        assert cluster.who_answers(IP, quiet_s=0.15) == {node1.host.mac}
+    kube_proxy.clear()
+    kube_proxy.cut()
+    node1.until_ready(30)
+    assert cluster.who_answers(IP) == {node1.host.mac}
+    assert not node1.logged("address_withdrawn")
+
+
+def test_a_speaker_whose_renewals_are_lost_gives_way_though_its_watches_work(cluster: Speakers, kube_proxy: FaultProxy):
+    node1, node2 = cluster.node("node1", through=kube_proxy), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node2"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    kube_proxy.add(Rule(Fault.SERVER_ERROR, "PATCH", "leases", times=None))
+    cluster.until_answered(IP, by=node2, deadline_s=20)
+    assert "[-] lease" in node1.get("/readyz")[1]
+    kube_proxy.clear()
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+
+
+def test_a_speaker_that_was_stopped_for_a_while_finds_its_place_again(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node2"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    node2.until_ready()
+    node1.signal(signal.SIGSTOP)
+    cluster.until_answered(IP, by=node2, deadline_s=20)
+    cluster.server.merge(cluster.entry_path(IP), {"spec": {"announcer": "node2"}})
+    node1.signal(signal.SIGCONT)
+    cluster.until_answered(IP, by=node2, deadline_s=3)
+    assert not node2.logged("address_withdrawn")
 
 
 def test_an_unchanged_world_is_not_written_to(cluster: Speakers):
