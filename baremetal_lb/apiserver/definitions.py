@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from baremetal_lb.apiserver.errors import Cause
+from baremetal_lb.apiserver.errors import MALFORMED, Cause
 from baremetal_lb.apiserver.resources import Object, PrinterColumn, Resource
 from baremetal_lb.apiserver.schema import shape_of
 
@@ -71,6 +71,10 @@ def definition_problems(new: Object) -> Iterator[Cause]:
             yield Cause(f"{field}.type", f'Invalid value: "{schema.get("type") or ""}": must be object at the root')
         else:
             yield from _pattern_problems(schema, field)
+    try:
+        tuple(served_by(new))
+    except MALFORMED as error:
+        yield Cause("spec", f"Invalid value: it cannot be served: {type(error).__name__}: {error}")
 
 
 def _pattern_problems(schema: Any, field: str) -> Iterator[Cause]:

@@ -39,6 +39,10 @@ class Refusal(Exception):
         return {**status, **({"details": self.details} if self.details else {}), "code": self.code}
 
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What code meets that takes a field of a client's object for what it is not; kinds of Kubernetes itself have no schema here."""
+
+
 def _details(group: str, kind: str, name: str, causes: Iterable[Cause] = ()) -> dict[str, Any]:
     details: dict[str, Any] = {"name": name, "group": group, "kind": kind}
     listed = [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes]

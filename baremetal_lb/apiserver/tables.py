@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from baremetal_lb.apiserver.errors import MALFORMED
 from baremetal_lb.apiserver.resources import Object, PrinterColumn, Resource
 from baremetal_lb.apiserver.selectors import value_at
 from baremetal_lb.apiserver.timestamps import format_age, parse_time
@@ -205,5 +206,8 @@ def cells_of(resource: Resource, value: Object, *, now: int) -> list[Any]:
     name = value["metadata"]["name"]
     if resource.columns is not None:
         return [name, *(_custom_cell(value, column, now) for column in resource.columns)]
-    cells = _PRINTERS.get(resource.storage, _PLAIN)[1](value, now)
+    try:
+        cells = _PRINTERS.get(resource.storage, _PLAIN)[1](value, now)
+    except MALFORMED:
+        return [name, *["<malformed>"] * (len(columns_of(resource)) - 1)]
     return cells if resource.storage == ("", "events") else [name, *cells]

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from baremetal_lb.apiserver.errors import MALFORMED
 from baremetal_lb.apiserver.messages import Request, Response
 from baremetal_lb.apiserver.server import ApiServer
 from baremetal_lb.model.ids import ObjectKey
@@ -95,6 +96,8 @@ class EndpointSlices:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._seen = 0
+        self.malformed = 0
+        """Services that could not be looked after, since they or their Pods make no sense; their slices stay as they are."""
 
     def settle(self, *, now_utc: int) -> None:
         """Create, update and delete slices until they are as they should be."""
@@ -111,7 +114,10 @@ class EndpointSlices:
                 labels = occurrence.last["metadata"].get("labels") or {}
                 dirty.add(ObjectKey(occurrence.key.namespace, labels.get(SERVICE_LABEL, "")))
         for key in sorted(dirty):
-            self._settle_service(key, now_utc)
+            try:
+                self._settle_service(key, now_utc)
+            except MALFORMED:
+                self.malformed += 1
         self._seen = store.revision
 
     def _settle_service(self, key: ObjectKey, now_utc: int) -> None:
@@ -133,7 +139,7 @@ class EndpointSlices:
 
     def _send(self, method: str, path: str, body: Object | None, now_utc: int) -> None:
         request = Request(method, path, body=msgspec.json.encode(body) if body else b"", user_agent="endpoint-slices/0")
-        answer = self._server.handle(request, now_utc=now_utc)
+        answer = self._server.handle(request, now_utc=now_utc, is_exempt=True)
         assert isinstance(answer, Response)
 
 

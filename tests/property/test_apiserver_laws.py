@@ -12,7 +12,8 @@ from baremetal_lb.apiserver.ownership import decode, encode, leaves
 from baremetal_lb.apiserver.patches import merge_patch
 from baremetal_lb.apiserver.server import ApiServer
 from baremetal_lb.apiserver.watches import Watch
-from tests.conformance.support import DEFINITIONS, THINGS, definition, thing
+from baremetal_lb.lab.endpoint_slices import EndpointSlices
+from tests.conformance.support import DEFINITIONS, TABLE, THINGS, definition, thing
 
 NAMES = st.sampled_from(
     ["metadata", "spec", "status", "name", "labels", "ports", "size", "type", "conditions", "clusterIP", "selector", "a", ""]
@@ -34,6 +35,7 @@ def started() -> ApiServer:
 
 
 SERVER = started()
+SLICES = EndpointSlices(SERVER)
 PATHS = st.sampled_from(
     ["/api/v1/namespaces/default/services", "/api/v1/namespaces/default/services/web", "/api/v1/namespaces/default/services/web/status",
      "/api/v1/nodes", "/api/v1/namespaces/default/pods", DEFINITIONS, THING_PATH, f"{THING_PATH}/a",
@@ -54,6 +56,8 @@ QUERIES = st.dictionaries(
 @settings(max_examples=200)
 @given(st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]), PATHS, KINDS, VALUES, QUERIES)
 def test_nothing_that_a_client_sends_raises(method: str, path: str, kind: str, value: Any, query: dict[str, str]) -> None:
+    if isinstance(value, dict) and "/" in path and not isinstance(value.get("metadata"), dict):
+        value = {**value, "metadata": {"name": "web" if "services" in path else "a"}}
     body = b"k8s\x00" + json.dumps(value).encode() if "protobuf" in kind else json.dumps(value).encode()
     before = SERVER.store.revision
     answer = SERVER.handle(Request(method, path, query, body, kind), now_utc=0)
@@ -64,6 +68,13 @@ def test_nothing_that_a_client_sends_raises(method: str, path: str, kind: str, v
     if answer.code >= 400:
         assert SERVER.store.revision == before
         assert json.loads(answer.body)["kind"] == "Status"
+    SLICES.settle(now_utc=0)
+    if SERVER.store.revision != before:
+        assert ApiServer(new_uid=str).start(SERVER.store.dump(), now_utc=0) > 4
+        listed = path.removesuffix("/status").removesuffix("/web").removesuffix("/a")
+        table = SERVER.handle(Request("GET", listed, accept=TABLE), now_utc=0)
+        assert isinstance(table, Response)
+        assert table.code == 200
 
 
 @settings(max_examples=100)

@@ -128,3 +128,15 @@ def test_slices_of_others_are_left_alone() -> None:
     cluster.call("POST", SLICES, foreign)
     cluster.call("POST", "/api/v1/namespaces/default/services", {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
     assert cluster.seen() == {"mine": [["10.0.0.9"]]}
+
+
+def test_faults_on_demand_are_for_others() -> None:
+    cluster = Cluster()
+    cluster.call("POST", "/_faults", {"action": "Error", "method": "POST", "path": "/endpointslices"})
+    cluster.call(
+        "POST",
+        "/api/v1/namespaces/default/services",
+        {"metadata": {"name": "web"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}},
+    )
+    assert cluster.seen() == {"web-ipv4": []}
+    assert len(cluster.call("GET", "/_faults")) == 1
