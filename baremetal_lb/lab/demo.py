@@ -4,7 +4,9 @@ Applies the pool, the advertisement and the Services of ``manifests/``, shows wh
 through each IP, then moves the endpoint of the Local Service to another node and watches the announcer follow.
 """
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -202,15 +204,16 @@ class Demo:
         self._console.print(escape(text), soft_wrap=True, highlight=False)
 
     def _say_how_to_go_on(self) -> None:
+        bmlb = "bmlb" if shutil.which("bmlb") else os.path.relpath(sys.argv[0])
         name = f"--name {self._state.name}"
         pod = self._state.layout.nodes[-1].pods[0].name
         self._console.print("\n[bold]Go on by hand[/]")
         lines = [
-            f"bmlb lab status {name}",
-            f"bmlb lab exec {name} client -- ip neigh",
-            f"bmlb lab fault {name} cut node1",
-            f"bmlb lab fault {name} heal",
-            f"bmlb lab backend stop {name} {pod}",
+            f"{bmlb} lab status {name}",
+            f"{bmlb} lab exec {name} client -- ip neigh",
+            f"{bmlb} lab fault {name} cut node1",
+            f"{bmlb} lab fault {name} heal",
+            f"{bmlb} lab backend stop {name} {pod}",
         ]
         if shutil.which("kubectl"):
             kubectl = f"kubectl --kubeconfig {self._directory.kubeconfig}"
@@ -219,7 +222,7 @@ class Demo:
                 f"{kubectl} get ipallocations,servicel2statuses -A",
                 f"{kubectl} describe service {IMPOSSIBLE}",
             ]
-        for line in (*lines, f"bmlb lab down {name}"):
+        for line in (*lines, f"{bmlb} lab down {name}"):
             self._say(f"  {line}")
 
 

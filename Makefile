@@ -1,0 +1,45 @@
+# The commands of this project. Each sets up what it needs (scripts/setup), says so, and does not do it again the next time.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint fmt crds requirements clean setup-demo setup-dev
+BIN := .venv/bin
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+demo: setup-demo ## build a cluster on this machine, give IPs to Services, reach them; needs no root where user namespaces are allowed
+	@if $(BIN)/bmlb lab kubeconfig --name demo >/dev/null 2>&1; then $(BIN)/bmlb lab down --name demo; fi
+	@$(BIN)/bmlb lab up --name demo --demo
+
+test: setup-dev ## run all tests, on the embedded and the real API server (built with Go once, outside the checkout)
+	@$(BIN)/python -c 'from baremetal_lb.lab.build import find_or_build; find_or_build(lambda line: print("test:", line, flush=True))'
+	@scripts/isolated $(BIN)/pytest $(PYTEST_ARGS)
+
+check: setup-dev ## formatting, lint, types and import contracts, in under a minute
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lint: setup-dev ## lint, and mend what can be mended
+	@$(BIN)/ruff check --fix .
+
+fmt: setup-dev ## format
+	@$(BIN)/ruff format .
+
+crds: setup-dev ## write the committed custom resource definitions anew
+	@for identity in baremetal-lb metallb; do $(BIN)/bmlb crds --identity $$identity --directory deploy/crds/$$identity; done
+
+requirements: setup-dev ## compile the pinned requirements anew
+	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
+	compile="$$uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml"; \
+	$$compile -o requirements/runtime.txt && $$compile --group dev -o requirements/dev.txt
+
+clean: ## remove what was built here; servers built with Go stay in ~/.cache/baremetal-lb
+	@rm -rf .venv .venv-uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-demo:
+	@scripts/setup demo
+
+setup-dev:
+	@scripts/setup dev
