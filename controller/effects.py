@@ -148,9 +148,11 @@ class ServiceEffects:
 
     async def _look(self, key: ObjectKey, uid: str) -> ServiceView | None:
         """GET a Service, and take in what is there (the key is marked again by what is news)."""
+        before = self._world.services.get(key)
         live = await self._api.get(key)
         if live is not None:
-            self._dirty.service_changed(None, live)
+            if before is None or key in self._world.services:  # else its end was observed while the answer was on its way
+                self._dirty.service_changed(None, live)
         elif self._world.lose_service(key, uid):
             self._dirty.agenda.mark(key)
         return live
@@ -173,6 +175,9 @@ class ServiceEffects:
             if error.was_sent:
                 await self._look(service.key, service.uid)
             raise Unfinished(str(error)) from error
+        known = self._world.services.get(service.key)
+        if known is None or known.uid != after.uid:
+            raise Superseded(f"{service.key} ended, or was made anew, while its status was written")
         if _wishes(after) == _wishes(service):
             self._world.see_service(after)  # only what we wrote ourselves: nothing to decide
         else:

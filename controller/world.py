@@ -148,8 +148,8 @@ class World:
     def see_service(self, view: ServiceView) -> bool:
         """Take a Service as observed; tell whether that was news."""
         known = self.services.get(view.key)
-        if known is not None and known.uid == view.uid and not is_newer(view.resource_version, known.resource_version):
-            return False
+        if known is not None and not is_newer(view.resource_version, known.resource_version):
+            return False  # also of another uid: a slow answer about the Service that had this name before
         self.services[view.key] = view
         return known != view
 
