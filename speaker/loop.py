@@ -81,6 +81,11 @@ class Loop:
         """Tell whether nothing is dirty."""
         return not self._world.dirty
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Tell whether what this node knows of the others may be old."""
+        return self._machine.is_frozen(now=self._clock())
+
     def wake(self) -> None:
         """Have a turn soon."""
         self._wake.set()

@@ -67,6 +67,8 @@ class _Reader:
             ("dead" if not m.is_alive else "serving" if m.is_serving else "not_serving",) for m in self._world.roster.members.values()
         )
         yield self._gauge("speaker_roster_members", "Speakers in the roster, by state.", ["state"], members.items())
+        cut_off = "1 while own renewals do not come back, so that nobody is taken for dead."
+        yield self._gauge("speaker_cut_off", cut_off, [], [((), self._loop.is_cut_off)])
         yield self._counter("k8s_client_requests", "Answers of the API server.", ["method", "code"], self._transport.requests.items())
         if self._l2.announcer is None:
             return

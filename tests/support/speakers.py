@@ -25,7 +25,7 @@ from scapy.layers.l2 import ARP
 
 from baremetal_lb.api.allocation import entry_name
 from baremetal_lb.api.crds import render
-from baremetal_lb.model.ids import BAREMETAL_LB
+from baremetal_lb.model.ids import BAREMETAL_LB, Identity
 from baremetal_lb.model.net import Mac
 from tests.support.frames import arp_request, solicitation
 from tests.support.kubeserver import KubeServer
@@ -35,23 +35,28 @@ from tests.support.reach import Reach
 from tests.support.wait import until
 from tests.support.wire import Wire
 
-GROUP = "baremetal-lb.io"
+OWN_GROUP = BAREMETAL_LB.own_group
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-RULES = [
-    {"apiGroups": [""], "resources": ["services", "nodes"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    {"apiGroups": [GROUP], "resources": ["ipallocations", "ipaddresspools", "l2advertisements"], "verbs": ["list", "watch"]},
-    {"apiGroups": [GROUP], "resources": ["servicel2statuses"], "verbs": ["list", "watch", "create", "delete"]},
-    {"apiGroups": [GROUP], "resources": ["servicel2statuses/status"], "verbs": ["patch"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list", "watch", "create", "patch"]},
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
-]
-"""All that a speaker may do."""
 
 
-def install_crds(server: KubeServer) -> None:
+def rules(identity: Identity) -> list[dict[str, list[str]]]:
+    """Return all that a speaker may do."""
+    group = identity.group
+    return [
+        {"apiGroups": [""], "resources": ["services", "nodes"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": [OWN_GROUP], "resources": ["ipallocations"], "verbs": ["list", "watch"]},
+        {"apiGroups": [group], "resources": ["ipaddresspools", "l2advertisements"], "verbs": ["list", "watch"]},
+        {"apiGroups": [group], "resources": ["servicel2statuses"], "verbs": ["list", "watch", "create", "delete"]},
+        {"apiGroups": [group], "resources": ["servicel2statuses/status"], "verbs": ["patch"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list", "watch", "create", "patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+    ]
+
+
+def install_crds(server: KubeServer, identity: Identity = BAREMETAL_LB) -> None:
     """Have our kinds served."""
-    for crd in render(BAREMETAL_LB):
+    for crd in render(identity):
         name = crd["metadata"]["name"]
         if server.get(f"{CRDS}/{name}") is None:
             try:
@@ -79,7 +84,16 @@ class SpeakerNode:
     def start(self, *options: str, wrapper: tuple[str, ...] = ()) -> None:
         """Start the speaker."""
         command = [*wrapper, sys.executable, "-m", "speaker", "--kubeconfig", str(self.kubeconfig)]
-        command += ["--namespace", self.cluster.namespace, "--node-name", self.name, "--state-file", str(self.state_file)]
+        command += [
+            "--identity",
+            self.cluster.identity.name,
+            "--namespace",
+            self.cluster.namespace,
+            "--node-name",
+            self.name,
+            "--state-file",
+            str(self.state_file),
+        ]
         command += ["--state-interval-s", "0.2", *options]
         with self.log.open("a") as out:
             self.process = self.host.popen(*command, stdout=out, stderr=out, cwd=os.getcwd())  # noqa: PTH109 - the checkout
@@ -139,8 +153,8 @@ class SpeakerNode:
 class Speakers:
     """A lab with a client and nodes, a namespace of its own on the API server, and what is written there."""
 
-    def __init__(self, server: KubeServer, work: Path) -> None:
-        self.server, self.work = server, work
+    def __init__(self, server: KubeServer, work: Path, identity: Identity = BAREMETAL_LB) -> None:
+        self.server, self.work, self.identity = server, work, identity
         self.lab = Lab()
         self.nodes: list[SpeakerNode] = []
         self._reach: Reach | None = None
@@ -168,7 +182,7 @@ class Speakers:
         self._clear()
 
     def _clear(self) -> None:
-        self.server.clear(f"/apis/{GROUP}/v1beta1/ipallocations", "/api/v1/nodes")
+        self.server.clear(f"/apis/{OWN_GROUP}/v1beta1/ipallocations", "/api/v1/nodes")
 
     # -- nodes ---------------------------------------------------------------------------------------------------------------------
 
@@ -205,8 +219,8 @@ class Speakers:
 
     def configure(self, **advertisement: Any) -> None:
         """Make a pool of 198.51.100.128/25 and 2001:db8::/64, and an advertisement of it."""
-        path = f"/apis/{GROUP}/v1beta1/namespaces/{self.namespace}"
-        kind = {"apiVersion": f"{GROUP}/v1beta1", "metadata": {"name": "blue"}}
+        path = f"/apis/{self.identity.group}/v1beta1/namespaces/{self.namespace}"
+        kind = {"apiVersion": f"{self.identity.group}/v1beta1", "metadata": {"name": "blue"}}
         addresses = {"addresses": ["198.51.100.128/25", "2001:db8::/64"]}
         self.server.create(f"{path}/ipaddresspools", {**kind, "kind": "IPAddressPool", "spec": addresses})
         self.server.create(f"{path}/l2advertisements", {**kind, "kind": "L2Advertisement", "spec": advertisement})
@@ -257,12 +271,17 @@ class Speakers:
         spec["services"] = [{"namespace": self.users, "name": name, "uid": uid, "ports": ["TCP/80"]}]
         if announcer is not None:
             spec["announcer"] = announcer
-        entry = {"apiVersion": f"{GROUP}/v1beta1", "kind": "IPAllocation", "metadata": {"name": entry_name(ip_address(ip))}, "spec": spec}
-        self.server.create(f"/apis/{GROUP}/v1beta1/ipallocations", entry)
+        entry = {
+            "apiVersion": f"{OWN_GROUP}/v1beta1",
+            "kind": "IPAllocation",
+            "metadata": {"name": entry_name(ip_address(ip))},
+            "spec": spec,
+        }
+        self.server.create(f"/apis/{OWN_GROUP}/v1beta1/ipallocations", entry)
 
     def entry_path(self, ip: str) -> str:
         """Return the path of an entry."""
-        return f"/apis/{GROUP}/v1beta1/ipallocations/{entry_name(ip_address(ip))}"
+        return f"/apis/{OWN_GROUP}/v1beta1/ipallocations/{entry_name(ip_address(ip))}"
 
     def endpoints(self, name: str, nodes: dict[str, bool], *, family: str = "IPv4") -> None:
         """Write the EndpointSlice of one family: node name to readiness."""
@@ -290,7 +309,7 @@ class Speakers:
 
     def statuses(self) -> dict[str, dict[str, Any]]:
         """Return the ServiceL2Status objects, by ``service@node``."""
-        listed = self.server.get(f"/apis/{GROUP}/v1beta1/namespaces/{self.namespace}/servicel2statuses") or {"items": []}
+        listed = self.server.get(f"/apis/{self.identity.group}/v1beta1/namespaces/{self.namespace}/servicel2statuses") or {"items": []}
         said = [item.get("status", {}) for item in listed["items"]]
         return {f"{status.get('serviceName')}@{status.get('node')}": status for status in said}
 

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from baremetal_lb.model.ids import IDENTITIES
 from tests.support.kubeserver import KubeServer
-from tests.support.speakers import RULES, Speakers, install_crds
+from tests.support.speakers import Speakers, install_crds, rules
 
 
 @pytest.fixture(scope="session")
 def speaker_rights(kube_server: KubeServer) -> None:
-    install_crds(kube_server)
-    for number in (1, 2, 3):
-        kube_server.grant(f"speaker-node{number}", RULES)
+    for identity in IDENTITIES.values():
+        install_crds(kube_server, identity)
+        for number in (1, 2, 3):
+            kube_server.grant(f"speaker-node{number}", rules(identity))
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """Speakers against the real API server, in namespaces on one bridge: who answers, and who takes over."""
 
 import time
+from pathlib import Path
 
 import pytest
 
+from baremetal_lb.model.ids import METALLB
+from tests.support.kubeserver import KubeServer
 from tests.support.speakers import SpeakerNode, Speakers
 from tests.support.wait import until
 
@@ -22,6 +25,17 @@ def test_one_node_answers_and_says_so(cluster: Speakers):
     node1.until_ready()
     node2.until_ready()
     assert 'baremetal_lb_speaker_announced{ip="198.51.100.200"' in node2.get("/metrics", 9121)[1]
+
+
+def test_under_the_other_identity_it_reads_and_writes_that_groups_objects(kube_server: KubeServer, speaker_rights: None, tmp_path: Path):
+    with Speakers(kube_server, tmp_path, METALLB) as cluster:
+        node1 = cluster.node("node1")
+        cluster.configure(interfaces=["eth0"])
+        cluster.service("web", IP, endpoints=["node1"], announcer="node1")
+        cluster.until_answered(IP, by=node1, deadline_s=20)
+        until(lambda: cluster.statuses().keys() == {"web@node1"}, describe=cluster.statuses)
+        assert cluster.statuses()["web@node1"]["interfaces"] == [{"name": "eth0"}]
+        assert 'metallb_speaker_announced{ip="198.51.100.200",node="node1",protocol="layer2"' in node1.get("/metrics", 9121)[1]
 
 
 def test_a_killed_speaker_is_replaced(cluster: Speakers):
