@@ -63,8 +63,8 @@ class Report:
             self._event(before, decision.reason.name, decision.message, is_warning=True)
         elif has_new_ips and after.status_ips:
             self.allocated.inc()
-            note = f"Assigned {' and '.join(str(ip) for ip in after.status_ips)} from pool {decision.pool or '(none)'}."
-            self._event(before, "IPAllocated", f"{note} {decision.message}".strip())
+            said = decision.message or f"{' and '.join(str(ip) for ip in after.status_ips)} from pool {decision.pool or '(none)'}."
+            self._event(before, "IPAllocated", f"Assigned {said}")
         elif has_new_ips:
             self._event(before, "ClearAssignment", decision.message or "The Service has no IP any more.")
         elif decision.reason is None and old_reason != "Satisfied" and before.condition is not None:
