@@ -22,6 +22,7 @@ import structlog
 from baremetal_lb.api.allocation import address_of_name
 from baremetal_lb.ipam.adoption import adopt
 from baremetal_lb.ipam.requests import handles_service
+from baremetal_lb.kube import memory
 from baremetal_lb.kube.errors import KubeError
 from baremetal_lb.kube.ledger import entries_path
 from baremetal_lb.kube.records import IP_ALLOCATION, UNDECODABLE, DecodeError
@@ -50,6 +51,8 @@ BACKOFF_BASE_S, BACKOFF_CAP_S = 0.05, 30.0
 QUICK_RETRIES = 5
 """Times that a key is decided again at once because the world moved under it, before it has to wait."""
 YIELD_EVERY = 20
+TRIM_EVERY_S, TRIM_ABOVE = 2.0, 100
+"""How often memory is given back at most, and after how many decisions."""
 
 
 class _ListMeta(msgspec.Struct):
@@ -90,6 +93,7 @@ class Loop:
         self._compile = asyncio.Event()
         self._failures: Counter[ObjectKey] = Counter()
         self._timers: dict[ObjectKey, asyncio.TimerHandle] = {}
+        self._served = 0
         self._is_closing = False
         self._quiet = asyncio.Event()
         """Nothing is under way any more; looked at when closing."""
@@ -141,6 +145,7 @@ class Loop:
                 for loop in (self._statuses, self._placement, self._holds, self._garbage):
                     group.create_task(_until_not_leading(loop.run()))
                 group.create_task(self._recompile_on_change())
+                group.create_task(self._give_memory_back())
                 await self._dispatch(group)
         finally:
             self.is_in_term = False
@@ -176,8 +181,9 @@ class Loop:
 
     def _decide(self, key: ObjectKey) -> Verdict | None:
         """Decide a key and reserve what it takes; None when nothing is to be done, and the key is let go."""
-        verdict = judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=time.time_ns())
+        verdict = judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=_now_utc())
         self._report.decided.inc()
+        self._served += 1
         if verdict.wait is None:
             self._dirty.waiting.discard(key)
         else:
@@ -238,6 +244,15 @@ class Loop:
             old.cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(after_s, mark)
 
+    async def _give_memory_back(self) -> None:
+        """After many Services were served, return the heap that their requests took; arenas are not freed by themselves."""
+        trimmed_at = 0
+        while True:
+            await asyncio.sleep(TRIM_EVERY_S)
+            if self._served - trimmed_at > TRIM_ABOVE and self._agenda.is_idle:
+                trimmed_at = self._served
+                memory.trim()
+
     # -- configuration -----------------------------------------------------------------------------------------------------------------
 
     async def _recompile_on_change(self) -> None:
@@ -284,7 +299,7 @@ class Loop:
     async def _adopt(self) -> None:
         """Write an entry for every IP that a Service of ours has, before anything else is written."""
         mine = [view for view in self._world.services.values() if handles_service(view, self._settings.lb_class)]
-        entries = adopt(mine, self._world.configuration, owner=self._world.owner, now_utc=time.time_ns())
+        entries = adopt(mine, self._world.configuration, owner=self._world.owner, now_utc=_now_utc())
         if not entries:
             return
         log.info("adopting", entries=len(entries))
@@ -313,6 +328,11 @@ class Loop:
                 wait_s = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(failures, 20))
                 log.warning("not_started_yet", error=str(error), retry_in_s=round(wait_s, 3))
                 await asyncio.sleep(wait_s)
+
+
+def _now_utc() -> int:
+    """Return the time in ns since the epoch, in whole microseconds: a ledger entry is read back no finer."""
+    return time.time_ns() // 1_000 * 1_000
 
 
 async def _until_not_leading(work: Awaitable[None]) -> None:
