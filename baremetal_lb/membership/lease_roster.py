@@ -101,13 +101,6 @@ class LeaseRoster:
         """Tell whether silence does not count at ``now``."""
         return self._heard_at is None or now - self._heard_at > self._options.echo_limit
 
-    def restore(self, members: Roster) -> None:
-        """Start from a roster that an earlier process of this node had; frozen until Leases are heard."""
-        for node, member in members.members.items():
-            facts = MemberFacts(member.is_serving, member.incarnation, member.interfaces or ())
-            self._tracked[node] = _Tracked(facts, node, 0, self._options.default_duration, is_expired=not member.is_alive)
-            self._members[node] = member
-
     def lease_seen(self, lease: LeaseView, *, now: int, now_utc: int) -> tuple[MemberChange, ...]:
         """Take a Lease as a list or a watch brought it; seeing the same one again is nothing."""
         node = node_of_lease(lease.key.name)

@@ -6,7 +6,7 @@ from baremetal_lb.membership.facts import MemberFacts, encode
 from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions, is_same_for_election, node_of_lease
 from baremetal_lb.membership.reasons import LeaseReason
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.roster import Member, Roster
+from baremetal_lb.model.roster import Member
 from baremetal_lb.model.time import HOUR, MILLISECOND, SECOND
 from baremetal_lb.model.views import LeaseView
 
@@ -171,14 +171,6 @@ def test_own_facts_are_those_of_our_own_lease() -> None:
     world.now += SECOND
     world.renew("me", annotations={ANNOTATION: encode(MemberFacts(False, 2))})
     assert world.machine.roster.members["me"] == Member("me", is_alive=True, is_serving=False, incarnation=2, interfaces=())
-
-
-def test_a_restored_roster_is_frozen_until_leases_are_heard() -> None:
-    machine = LeaseRoster(RosterOptions("me", ANNOTATION))
-    members = Roster({"a": Member("a", interfaces=()), "b": Member("b", is_alive=False, interfaces=())})
-    machine.restore(members)
-    assert machine.roster == members
-    assert machine.is_frozen(now=0)
 
 
 def test_a_new_incarnation_alone_moves_nothing() -> None:
