@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -40,12 +41,13 @@ def install_crds(server: KubeServer) -> None:
         with contextlib.suppress(HTTPError):
             server.create(CRDS, manifest)
     for manifest in render(BAREMETAL_LB):
-        until(lambda name=manifest["metadata"]["name"]: _is_established(server.get(f"{CRDS}/{name}")), 30)
+        path = f"{CRDS}/{manifest['metadata']['name']}"
+        until(partial(_is_established, server, path), 30)
     until(lambda: server.get(LEDGER), 30)
 
 
-def _is_established(crd: Mapping[str, Any] | None) -> bool:
-    conditions = (crd or {}).get("status", {}).get("conditions", [])
+def _is_established(server: KubeServer, path: str) -> bool:
+    conditions = (server.get(path) or {}).get("status", {}).get("conditions", [])
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 

@@ -1,0 +1,156 @@
+"""Agenda, waiting, contests, garbage and the world: the controller's bookkeeping, one rule each."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.net import Family
+from baremetal_lb.model.time import MINUTE, SECOND
+from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, ServiceView
+from controller.agenda import Agenda
+from controller.contest import Contests
+from controller.dirty import Dirty
+from controller.garbage import GRACE, Garbage, status_record
+from controller.waiting import Wait, Waiting
+from controller.world import World, is_newer
+
+A, B, C = (ObjectKey("ns", name) for name in "abc")
+IP = ip_address("198.51.100.1")
+
+
+def entry(*users, **fields):
+    services = tuple(EntryService(key, uid) for key, uid in users)
+    return LedgerEntry(IP, "us", "blue", services, **{"uid": "e1", "resource_version": "5", **fields})
+
+
+def test_keys_are_taken_in_the_order_of_allocation_and_once():
+    ranks = {A: (True, False, 2, A), B: (False, False, 9, B), C: (True, False, 1, C)}
+    agenda = Agenda(ranks.__getitem__)
+    agenda.mark_all([A, B, C, A])
+    assert [agenda.take(), agenda.take(), agenda.take(), agenda.take()] == [B, C, A, None]
+
+
+def test_a_key_that_is_busy_comes_again_only_when_it_is_done():
+    woken = []
+    agenda = Agenda(lambda key: (False, False, 0, key), lambda: woken.append(1))
+    agenda.mark(A)
+    assert agenda.take() == A
+    agenda.mark(A)
+    assert agenda.take() is None
+    agenda.done(A)
+    assert (agenda.take(), len(woken)) == (A, 2)
+    agenda.done(A)
+    assert agenda.is_idle
+
+
+def test_a_cleared_agenda_keeps_what_is_busy():
+    agenda = Agenda(lambda key: (False, False, 0, key))
+    agenda.mark_all([A, B])
+    busy = agenda.take()
+    agenda.clear()
+    assert (agenda.take(), agenda.is_busy) == (None, True)
+    agenda.done(busy)
+    assert agenda.is_idle
+
+
+def test_waiting_services_are_found_by_what_they_wait_for_and_forgotten_wholly():
+    waiting = Waiting()
+    waiting.put(A, Wait(frozenset({("blue", Family.IPV4)}), frozenset({IP}), "k"))
+    waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
+    assert waiting.for_pool("blue", Family.IPV4) == {A, B}
+    assert (waiting.for_address(IP), waiting.for_sharing_key("k")) == ({A}, {A})
+    waiting.put(A, Wait(frozenset({("green", Family.IPV6)})))
+    assert (waiting.for_pool("blue", Family.IPV4), waiting.for_address(IP), waiting.for_sharing_key("k")) == ({B}, set(), set())
+    waiting.discard(A)
+    waiting.discard(B)
+    assert (len(waiting), waiting._pools._members, waiting._addresses._members, waiting._sharing_keys._members) == (0, {}, {}, {})
+
+
+def test_a_status_is_restored_three_times_in_ten_minutes():
+    contests = Contests()
+    for minute in range(3):
+        assert contests.may_restore(A, "u", now=minute * MINUTE)
+        contests.restored(A, "u", now=minute * MINUTE)
+    assert not contests.may_restore(A, "u", now=3 * MINUTE)
+    assert contests.opens_in(A, "u", now=3 * MINUTE) == 7 * MINUTE
+    assert contests.may_restore(A, "other uid", now=3 * MINUTE)
+    assert contests.may_restore(A, "u", now=10 * MINUTE)
+
+
+def test_garbage_is_looked_at_once_and_after_the_speakers_turn():
+    garbage = Garbage()
+    text = b'{"metadata":{"name":"l2-1","namespace":"lb","uid":"u"},"status":{"node":"n1","serviceName":"a","serviceNamespace":"ns"}}'
+    record = status_record(text)
+    garbage.status_changed(None, record)
+    assert garbage.due(now=0) == ()
+    assert garbage.due(now=GRACE) == (record,)
+    assert garbage.due(now=2 * GRACE) == ()
+    garbage.node_gone("n1")
+    assert garbage.due(now=3 * GRACE) == ()
+    assert garbage.due(now=4 * GRACE) == (record,)
+    garbage.service_gone(A)
+    garbage.status_changed(record, None)
+    assert garbage.due(now=9 * GRACE) == ()
+
+
+def test_versions_are_numbers_that_grow():
+    assert is_newer("10", "9")
+    assert not is_newer("9", "10")
+    assert not is_newer("10", "10")
+    assert is_newer("b", "a")
+
+
+def test_late_events_of_our_own_writes_are_no_news():
+    world = World("us")
+    assert world.confirm(entry((A, "u"), resource_version="7"))
+    assert not world.confirm(entry((A, "u"), resource_version="5"))
+    assert world.bury(IP, "e1")
+    assert not world.confirm(entry((A, "u"), resource_version="6"))
+    assert not world.bury(IP, "e1")
+    assert world.confirm(entry((A, "u"), uid="e2", resource_version="6"))
+    assert not world.bury(IP, "e1")
+
+
+def test_an_entry_is_written_when_the_api_server_says_what_is_meant():
+    world = World("us")
+    world.put(entry((A, "u"), uid="", resource_version=""))
+    assert not world.is_written(IP)
+    world.confirm(entry((A, "u")))
+    assert world.is_written(IP)
+    world.put(entry((A, "u"), (B, "v")))
+    assert not world.is_written(IP)
+
+
+def test_holders_load_and_holds_follow_the_ledger():
+    world = World("us")
+    world.put(entry((A, "u"), (B, "v"), announcer="n1"))
+    assert (world.holders, world.load["n1"], world.held) == ({A: {"u"}, B: {"v"}}, 1, {})
+    world.put(entry((B, "v"), announcer="n2"))
+    assert (world.holders, world.load["n1"], world.load["n2"]) == ({B: {"v"}}, 0, 1)
+    world.put(entry(held_for=HeldFor(B, 9 * SECOND)))
+    assert (world.holders, world.held) == ({}, {IP: 9 * SECOND})
+    world.drop(IP)
+    assert (world.held, +world.load) == ({}, {})
+    world.put(replace(entry((A, "u")), owner="somebody"))
+    assert world.holders == {}
+
+
+def test_a_lost_entry_is_kept_in_mind_only_by_a_leader_and_only_for_its_users():
+    for is_leading, kept in ((True, True), (False, False)):
+        dirty = Dirty("us", "")
+        dirty.entry_observed(entry((A, "u")), is_being_written=False)
+        users = dirty.entry_lost(IP, "e1", is_being_written=False, is_leading=is_leading)
+        assert (bool(users), dirty.world.ledger.entry(IP) is not None) == (kept, kept)
+        assert dirty.agenda.take() == A
+
+
+def test_a_service_seen_in_a_response_is_not_decided_again_when_its_event_comes():
+    dirty = Dirty("us", "")
+    view = ServiceView(A, "u", resource_version="4")
+    dirty.service_changed(None, view)
+    assert dirty.agenda.take() == A
+    dirty.agenda.done(A)
+    dirty.world.see_service(replace(view, allocated_from_pool="blue", resource_version="6"))
+    dirty.service_changed(view, replace(view, resource_version="5", generation=2))
+    dirty.service_changed(view, replace(view, allocated_from_pool="blue", resource_version="6"))
+    assert dirty.agenda.take() is None
