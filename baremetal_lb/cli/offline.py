@@ -2,8 +2,8 @@
 
 Manifests may be what ``kubectl get -o yaml`` prints or what a person wrote by hand, so what an API server would have filled in is
 filled in here: the namespace ``default`` (for our own resources that of the install), a uid (the same for the same name, so that
-plans chain), the users' uids in ledger entries that name a Service without one, the addressType of a slice, the label
-of a namespace with its name. An object that cannot be read is a Problem, and the others go on.
+plans chain), the users' uids in ledger entries that name a Service without one, the addressType of a slice and (in its old version) the
+nodes of its endpoints, the label of a namespace with its name. An object that cannot be read is a Problem, and the others go on.
 
 An entry of the ledger without owner is ours, and so is one of an owner that we do not know when it names a Service of the input: a
 hand-written entry need not know our install id.
@@ -41,6 +41,7 @@ MEMBER_ANNOTATION = "member"
 UID_MAX = 64
 PROTOCOLS = frozenset({"TCP", "UDP", "SCTP"})
 NAME_LABEL = "kubernetes.io/metadata.name"
+HOSTNAME_LABEL = "kubernetes.io/hostname"
 
 V = TypeVar("V")
 
@@ -76,7 +77,8 @@ def read_cluster(objects: Sequence[Mapping[str, Any]], *, identity: Identity, na
     reader = _Reader([dict(manifest) if isinstance(manifest, Mapping) else {} for manifest in objects], identity, namespace)
     nodes = tuple(reader.views("Node", NODE).values())
     services = {key: replace(view, uid=view.uid or fallback_uid(key)) for key, view in reader.services().items()}
-    compiled = compile_objects(reader.manifests, identity=identity, namespace=namespace, nodes=nodes)
+    judged = [_with_ids(manifest, owner) for manifest in reader.manifests]
+    compiled = compile_objects(judged, identity=identity, namespace=namespace, nodes=nodes)
     reader.problems += zip(compiled.problems, compiled.origins, strict=True)
     entries = {entry.address: entry for entry in reader.views("IPAllocation", IP_ALLOCATION).values()}
     cluster = ClusterObjects(
@@ -184,12 +186,25 @@ class _Reader:
         if name in GROUPS and name not in CLUSTER_SCOPED:
             metadata["namespace"] = metadata.get("namespace") or (self._namespace if name == "Lease" else "default")
         completed = {**manifest, "metadata": metadata}
-        if name == "EndpointSlice" and not manifest.get("addressType"):
-            completed["addressType"] = _address_type(manifest)
+        if name == "EndpointSlice":
+            completed["addressType"] = manifest.get("addressType") or _address_type(manifest)
+            if manifest.get("apiVersion") == "discovery.k8s.io/v1beta1":
+                completed["endpoints"] = _with_nodes(manifest.get("endpoints"))
         return completed
 
     def _report(self, place: int, ref: ObjectRef, field: str, reason: InputReason, detail: str = "", *, is_fatal: bool = True) -> None:
         self.problems.append((Problem(ref, field, reason, f"{reason.sentence} {detail}".rstrip(), is_fatal), place))
+
+
+def _with_ids(manifest: dict[str, Any], owner: str) -> dict[str, Any]:
+    """Return a ledger entry with the ids that whoever writes one by hand need not know: owner, and the users' uids."""
+    spec = manifest.get("spec")
+    if manifest.get("kind") != "IPAllocation" or not isinstance(spec, Mapping):
+        return manifest
+    users = spec.get("services")
+    if isinstance(users, list):
+        users = [{"uid": "", **user} if isinstance(user, Mapping) else user for user in users]
+    return {**manifest, "spec": {**spec, "owner": spec.get("owner") or owner, **({"services": users} if users else {})}}
 
 
 def _our_entry(entry: LedgerEntry, services: Mapping[ObjectKey, ServiceView], owner: str) -> LedgerEntry:
@@ -204,6 +219,18 @@ def _our_user(user: EntryService, services: Mapping[ObjectKey, ServiceView]) -> 
     if service is None:
         return user if user.uid else replace(user, uid=fallback_uid(user.key))
     return replace(user, uid=service.uid) if not user.uid or service.uid == fallback_uid(user.key) else user
+
+
+def _with_nodes(endpoints: object) -> object:
+    """Return endpoints with the nodeName that v1beta1 may say as a topology label only."""
+    if not isinstance(endpoints, list):
+        return endpoints
+    named: list[object] = []
+    for endpoint in endpoints:
+        topology = endpoint.get("topology") if isinstance(endpoint, Mapping) else None
+        hostname = topology.get(HOSTNAME_LABEL) if isinstance(topology, Mapping) else None
+        named.append(endpoint if hostname is None or endpoint.get("nodeName") else {**endpoint, "nodeName": hostname})
+    return named
 
 
 def _address_type(endpoint_slice: Mapping[str, Any]) -> str:

@@ -285,3 +285,24 @@ def test_a_lease_that_nobody_holds_is_of_a_speaker_that_has_left():
 def test_the_field_takes_one_ip_only():
     dual = ", clusterIPs: [10.0.0.1, 'fd00::1'], loadBalancerIP: '203.0.113.1,2001:db8::1'"
     assert Planned(POOL + service("web", spec=dual)).service("default/web")["reason"] == "RequestMalformed"
+
+
+def test_an_entry_written_by_hand_needs_neither_owner_nor_uids():
+    entry = """
+---
+apiVersion: baremetal-lb.io/v1beta1
+kind: IPAllocation
+metadata: {name: 203.0.113.7}
+spec: {address: 203.0.113.7, pool: blue, services: [{namespace: default, name: web, ports: [TCP/80]}]}
+"""
+    plan = Planned(POOL + entry + service("web"))
+    assert (plan.ips("default/web"), plan.problems()) == (["203.0.113.7"], [])
+    odd = Planned(POOL + entry.replace("TCP/80", "80") + service("web"))
+    assert odd.problems() == [("IPAllocation/203.0.113.7", "spec.services.0.ports.0", "MalformedEntry")]
+
+
+def test_endpoints_of_the_old_slice_version_may_name_their_node_by_label():
+    local = service("web", spec=", externalTrafficPolicy: Local")
+    old = slices("web", "{addresses: [10.244.0.1], topology: {kubernetes.io/hostname: node-c}}", "{addresses: [10.244.0.2]}")
+    plan = Planned(POOL + NODES + local + old.replace("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"))
+    assert plan.eligible("203.0.113.0") == ["node-c"]
