@@ -16,15 +16,17 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+import structlog
+
 from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.kube.backoff import Backoff
 from baremetal_lb.kube.records import ENDPOINT_SLICE, IP_ALLOCATION, LEASE, NODE, SERVICE, raw_object
 from baremetal_lb.kube.reflector import Reflector
 from baremetal_lb.kube.resources import ENDPOINT_SLICES, LEASES, NODES, SERVICES, ours
 from baremetal_lb.kube.transport import Transport
-from baremetal_lb.membership.lease_roster import LeaseRoster, MemberChange, node_of_lease
+from baremetal_lb.membership.lease_roster import LeaseRoster, MemberChange, is_same_for_election, node_of_lease
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.roster import Roster
+from baremetal_lb.model.roster import Member, Roster
 from baremetal_lb.model.views import EndpointSliceView, LeaseView, LedgerEntry, NodeView, ServiceView
 from speaker.lease import component_selector
 from speaker.manifests import entry_manifest, lease_manifest, node_manifest, service_manifest, slice_manifest
@@ -33,6 +35,7 @@ from speaker.state_file import SavedState
 from speaker.status import StatusView, status_selector, status_view
 from speaker.world import World
 
+log = structlog.get_logger(__name__)
 PAGE_LIMIT = 100
 """Objects per page of a list: what is decoded at once is what a speaker's memory peaks at."""
 BACKOFF_CAP_S = 5.0
@@ -50,6 +53,14 @@ def configuration_object(data: bytes) -> Manifest:
     if isinstance(status, dict) and status.get("lastAccepted") is not None:
         kept["status"] = {"lastAccepted": status["lastAccepted"]}
     return kept
+
+
+def _state_of(member: Member | None) -> str:
+    """Return what a log says of a member."""
+    if member is None or not member.is_alive:
+        return "unknown" if member is None else "dead"
+    carriers = ",".join(facts.name for facts in member.interfaces or () if facts.has_carrier)
+    return f"serving on {carriers or 'no interface'}" if member.is_serving else "not serving"
 
 
 class Inputs:
@@ -222,6 +233,9 @@ class Inputs:
         if changes:
             self._world.see_roster(self._roster(), changes)
             self._changed()
+        for change in changes:
+            if not is_same_for_election(change.before, change.after):
+                log.info("member_changed", member=change.node, state=_state_of(change.after), was=_state_of(change.before))
 
     def _on_lease_relist(self) -> None:
         self._machine.relisted(now=time.monotonic_ns())

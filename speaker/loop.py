@@ -70,6 +70,8 @@ class Loop:
         """IPs being handed over, with when that ends at the latest."""
         self._heard_at: dict[IPAddress, int] = {}
         """When another member was last heard to announce an IP that this node answers for."""
+        self._strangers: dict[IPAddress, Mac] = {}
+        """Who that is no member was last heard to announce an IP that this node answers for; said once."""
         self._yielded: dict[IPAddress, int | None] = {}
         """IPs left to another member, until when; None: as long as this speaker is cut off."""
         self.beat = 0
@@ -104,7 +106,9 @@ class Loop:
             return
         now = self._clock()
         if member is None:
-            log.warning("address_claimed_by_stranger", ip=address, mac=mac, interface=interface)
+            if self._strangers.get(address) != mac:
+                self._strangers[address] = mac
+                log.warning("address_claimed_by_stranger", ip=address, mac=mac, interface=interface)
             return
         self._heard_at[address] = now
         if standing.until is None and self._machine.is_frozen(now=now) and yields(self._world.node, member, standing, now=now):
@@ -196,7 +200,7 @@ class Loop:
             else:
                 self._ending[address] = after.until
             return
-        for index in (self.standings, self._ending, self._heard_at):
+        for index in (self.standings, self._ending, self._heard_at, self._strangers):
             index.pop(address, None)
         if address in self._yielded and wanted.announcer == self._world.node:
             self.silent[address] = SilenceReason.YieldedToMember

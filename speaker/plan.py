@@ -26,7 +26,8 @@ from baremetal_lb.model.time import MILLISECOND, SECOND
 from speaker.decide import Wanted
 
 HANDOVER_LIMIT = 500 * MILLISECOND
-CLAIM_AGE = 10 * SECOND
+CLAIM_AGE = 8 * SECOND + 500 * MILLISECOND
+"""A little longer than a claim is announced: so a newer claim is heard once more when this one has come of age."""
 
 
 @dataclass(frozen=True, slots=True)

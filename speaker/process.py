@@ -133,6 +133,7 @@ class Speaker:
                 "kubernetes": self._sync_complaint,
                 "sockets": lambda: self.l2.problem,
                 "lease": lambda: self.membership.problem,
+                "roster": self._roster_complaint,
                 "leaving": lambda: "the speaker was told to stop" if self._is_leaving else None,
             },
         )
@@ -142,6 +143,12 @@ class Speaker:
             return None
         silent_s = (time.monotonic_ns() - self.loop.beat) / SECOND
         return f"the decision loop has been silent for {silent_s:.0f} s" if silent_s > STALLED_AFTER_S else None
+
+    def _roster_complaint(self) -> str | None:
+        own = self.machine.roster.members.get(self.world.node)
+        if own is not None and own.is_serving:
+            return None
+        return "the others do not know yet that this node serves: its Lease has not come back saying so"
 
     def _sync_complaint(self) -> str | None:
         if self.inputs.has_synced:

@@ -45,6 +45,7 @@ class Reach:
         """End everything."""
         for where in list(self._servers):
             self.cut(where)
+        self._do(_end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -73,6 +74,13 @@ class Reach:
         self._servers.pop(where).close()
         for writer in list(self._writers[where]):
             _reset(writer)
+
+
+async def _end_tasks() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
