@@ -5,16 +5,13 @@ been gone for a while (the speaker's turn), and only if a live GET of it says so
 """
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from baremetal_lb.kube.records import UNDECODABLE, DecodeError
 from baremetal_lb.kube.structs import BaseRecord, Metadata
 from baremetal_lb.model.ids import ObjectKey, ObjectRef
-from baremetal_lb.model.time import SECOND
-
-GRACE: Final = 30 * SECOND
 
 
 class _Status(BaseRecord):
@@ -58,9 +55,10 @@ def status_record(data: bytes) -> StatusRecord:
 
 
 class Garbage:
-    """Which status objects to look at, and when; ``now`` is monotonic, in ns."""
+    """Which status objects to look at, and when; ``grace`` and ``now`` (monotonic) are in ns."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace: int) -> None:
+        self._grace = grace
         self._all: dict[ObjectKey, StatusRecord] = {}
         self._by_node: dict[str, set[ObjectKey]] = {}
         self._by_service: dict[ObjectKey, set[ObjectKey]] = {}
@@ -92,7 +90,7 @@ class Garbage:
     def due(self, *, now: int) -> tuple[StatusRecord, ...]:
         """Return the objects that have been looked at for long enough; each is returned once."""
         for key in self._new:
-            self._due.setdefault(key, now + GRACE)
+            self._due.setdefault(key, now + self._grace)
         self._new.clear()
         ready = sorted(key for key, when in self._due.items() if when <= now)
         for key in ready:

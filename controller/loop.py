@@ -181,7 +181,10 @@ class Loop:
 
     def _decide(self, key: ObjectKey) -> Verdict | None:
         """Decide a key and reserve what it takes; None when nothing is to be done, and the key is let go."""
-        verdict = judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=_now_utc())
+        verdict = self._judge(key)
+        if verdict.decision is not None and verdict.decision.reason is not None and self._knowledge.resources.is_stale:
+            self._recompile()  # nobody is refused an IP for a pool that is there already
+            verdict = self._judge(key)
         self._report.decided.inc()
         self._served += 1
         if verdict.wait is None:
@@ -196,6 +199,9 @@ class Loop:
         self._failures.pop(key, None)
         self._agenda.done(key)
         return None
+
+    def _judge(self, key: ObjectKey) -> Verdict:
+        return judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=_now_utc())
 
     async def _carry_out(self, verdict: Verdict, slots: asyncio.Semaphore) -> None:
         key = verdict.key

@@ -159,7 +159,7 @@ class Controller:
             dirty,
             Resources(identity, settings.home),
             SpeakerRoster(identity, settings.lease_name, holder, echo_limit=echo_limit),
-            Garbage(),
+            Garbage(int(settings.leftover_grace_s * SECOND)),
         )
         api = Api(transport, identity, lambda: self._elector.is_leading, report.writes)
         self._loop = Loop(settings, transport, knowledge, api, report)

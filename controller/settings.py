@@ -47,6 +47,8 @@ class Settings:
     placement_delay_s: float = 3.0
     """Seconds for which a preferred announcer must have been ineligible before another one is preferred. Speakers fail over by
     themselves at once; this only keeps a rollout from costing a write for each Pod."""
+    leftover_grace_s: float = 30.0
+    """Seconds that a node or Service must have been gone before its status objects are removed: the speaker's own turn comes first."""
     shutdown_grace_s: float = 1.0
     """Seconds that writes under way get to finish on SIGTERM, before the Lease is handed over."""
 

@@ -29,7 +29,7 @@ from controller.resources import POOL, Resources, gauges, path_of
 
 log = structlog.get_logger(__name__)
 RETRY_S = 2.0
-GARBAGE_EVERY_S = 5.0
+GARBAGE_EVERY_S = 2.0
 OBJECT_INTERVAL_S = 0.1
 """Shortest time between two writes of one object's status that is no pool."""
 
@@ -42,6 +42,7 @@ class Statuses:
         self._identity = identity
         self._pool_interval_s = pool_interval_s
         self._not_before: dict[ObjectRef, float] = {}
+        self._shown: set[str] = set()
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,9 +61,14 @@ class Statuses:
             if ref is not None:
                 self._resources.to_report.add(ref)
         self._dirty.pools.clear()
-        for pool, in_use, capacity in gauges(self._dirty.world):
+        shown = {pool: (in_use, capacity) for pool, in_use, capacity in gauges(self._dirty.world)}
+        for pool, (in_use, capacity) in shown.items():
             self._report.in_use.set(in_use, pool)
             self._report.capacity.set(capacity, pool)
+        for pool in self._shown - shown.keys():
+            self._report.in_use.remove(pool)
+            self._report.capacity.remove(pool)
+        self._shown = set(shown)
 
     async def _round(self) -> float | None:
         """Look at each object that may have to be written; return in how many seconds to look again, None for not before a change."""

@@ -18,7 +18,7 @@ import msgspec
 
 from baremetal_lb.kube.errors import ApiError
 from baremetal_lb.kube.transport import Transport
-from tests.support.controllers import Install, running_install
+from tests.support.controllers import RULES, Install, running_install
 from tests.support.kubeserver import running_server
 from tests.support.wait import until
 
@@ -194,7 +194,7 @@ def main() -> None:
     arguments = parser.parse_args()
     counts = [int(text) for text in arguments.services.split(",")]
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder) / "kube") as server:
-        server.grant_all("controller")
+        server.grant("controller", RULES)
         with running_install(server, Path(folder)) as install:
             install.pool("wide", "198.18.0.0/16")
             controller = install.start()

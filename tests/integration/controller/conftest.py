@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.controllers import Install, running_install
+from tests.support.controllers import RULES, Install, running_install
 from tests.support.kubeserver import KubeServer
 
 
 @pytest.fixture(scope="session")
 def controller_rights(kube_server: KubeServer) -> None:
-    """Let the users that controllers run as do everything; they are told apart by name."""
+    """Let the users that controllers run as do what a controller may, and nothing else."""
     for user in ("controller", "controller-2"):
-        kube_server.grant_all(user)
+        kube_server.grant(user, RULES)
 
 
 @pytest.fixture

@@ -127,14 +127,15 @@ def test_a_faulty_pool_says_so_and_costs_nobody_anything(install):
 def test_a_pool_that_turns_bad_stays_in_force_over_a_restart(install):
     install.pool("blue", "198.51.100.0/28")
     install.pool("other", "203.0.113.0/28")
-    controller = install.start()
+    fast = {"lease_duration_s": 3, "renew_deadline_s": 2, "retry_period_s": 0.5}
+    controller = install.start(**fast)
     install.service("web")
     ips = install.all_served(1)
     until(lambda: install.pool_object("blue").get("status", {}).get("lastAccepted"))
     install.server.merge(f"{GROUP}/namespaces/{install.system}/ipaddresspools/blue", {"spec": {"addresses": ["203.0.113.0/24"]}})
     until(lambda: any(c["type"] == "Accepted" and c["status"] == "False" for c in install.pool_object("blue")["status"]["conditions"]))
     controller.kill()
-    install.start(lease_duration_s=3, renew_deadline_s=2, retry_period_s=0.5)
+    install.start(**fast)
     install.service("more")
     assert install.all_served(2)["web"] == ips["web"]
     install.settled()

@@ -165,14 +165,14 @@ def test_a_part_of_the_ledger_deleted_while_no_controller_runs_is_recalled(insta
 
 def test_services_deleted_while_no_controller_ran_are_released_by_comparison(install):
     install.pool("blue", "198.51.100.0/26")
-    first = install.start()
+    first = install.start(**FAST)
     install.services_at_once([f"s{i}" for i in range(5)])
     install.all_served(5)
     first.kill()
     install.server.delete(install.service_path("s1"))
     install.server.delete(install.service_path("s2"))
     install.service("s2")
-    install.start(lease_duration_s=3, renew_deadline_s=2, retry_period_s=0.5)
+    install.start(**FAST)
     install.all_served(4)
     install.settled()
     assert len(install.ledger()) == 4
@@ -201,3 +201,27 @@ def test_an_entry_of_another_install_is_never_touched(install):
     install.service("web")
     assert install.all_served(1)["web"] == ["198.51.100.1"]
     assert install.ledger()["198.51.100.0"]["owner"] == "somebody-else"
+
+
+def test_writes_come_in_the_order_of_the_protocol_and_each_release_after_a_live_look(install, kube_proxy):
+    install.pool("blue", "198.51.100.0/28")
+    install.pool("green", "203.0.113.0/28", autoAssign=False)
+    install.start(kubeconfig=behind(install, kube_proxy))
+    install.service("web")
+    install.all_served(1)
+    install.server.merge(install.service_path("web"), {"metadata": {"annotations": {"baremetal-lb.io/address-pool": "green"}}})
+    until(lambda: list(install.ledger()) == ["203.0.113.0"], describe=install.ledger)
+    install.server.delete(install.service_path("web"))
+    until(lambda: not install.ledger())
+    web = install.service_path("web")
+    ours = [s for s in kube_proxy.seen if s.target.startswith(web) or ("/ipallocations" in s.target and s.is_write)]
+    assert [(s.method, s.target.split("?")[0].removeprefix(web).rsplit("/", 1)[-1]) for s in ours] == [
+        ("POST", "ipallocations"),
+        ("PATCH", "status"),
+        ("POST", "ipallocations"),
+        ("GET", ""),
+        ("PATCH", "status"),
+        ("DELETE", "198.51.100.0"),
+        ("GET", ""),
+        ("DELETE", "203.0.113.0"),
+    ]

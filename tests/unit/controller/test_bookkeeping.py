@@ -10,12 +10,13 @@ from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, Service
 from controller.agenda import Agenda
 from controller.contest import Contests
 from controller.dirty import Dirty
-from controller.garbage import GRACE, Garbage, status_record
+from controller.garbage import Garbage, status_record
 from controller.waiting import Wait, Waiting
 from controller.world import World, is_newer
 
 A, B, C = (ObjectKey("ns", name) for name in "abc")
 IP = ip_address("198.51.100.1")
+GRACE = 30 * SECOND
 
 
 def entry(*users, **fields):
@@ -78,7 +79,7 @@ def test_a_status_is_restored_three_times_in_ten_minutes():
 
 
 def test_garbage_is_looked_at_once_and_after_the_speakers_turn():
-    garbage = Garbage()
+    garbage = Garbage(GRACE)
     text = b'{"metadata":{"name":"l2-1","namespace":"lb","uid":"u"},"status":{"node":"n1","serviceName":"a","serviceNamespace":"ns"}}'
     record = status_record(text)
     garbage.status_changed(None, record)
