@@ -24,6 +24,7 @@ from baremetal_lb.cli.afterwards import objects_afterwards
 from baremetal_lb.cli.offline import read_cluster
 from baremetal_lb.cli.plan_document import document
 from baremetal_lb.cli.validate import is_error
+from baremetal_lb.election.elect import Election
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.model.ids import IDENTITIES
@@ -35,6 +36,8 @@ from baremetal_lb.settle.settle import SettledState, settle
 app = typer.Typer(add_completion=False)
 PIPED_WIDTH = 240
 """Columns of tables that go to a file or a pipe."""
+NODES_SHOWN = 3
+"""Nodes that the table names for each reason; ``-o json`` has them all."""
 
 
 class IdentityName(Enum):
@@ -126,18 +129,33 @@ def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -
             reason = "" if decision.reason is None else decision.reason.name
             services.add_row(str(outcome.service.key), ips or "-", decision.pool or "-", reason, escape(decision.message))
     console.print(services)
-    announcements = Table("IP", "ANNOUNCER", "SERVICES", "NOT", box=None, header_style=None)
+    announcements = Table("IP", "ANNOUNCER", "SERVICES", "EXCLUDED", box=None, header_style=None)
     for announcement in state.announcements:
         election = announcement.election
         nobody = f"(nobody: {election.reason.name})" if election.reason is not None else "(nobody)"
-        excluded = [f"{c.node} ({c.reason.name})" for c in election.candidates if c.reason is not None]
         keys = ", ".join(str(service.key) for service in announcement.services)
-        announcements.add_row(str(announcement.address), election.announcer or nobody, keys, ", ".join(excluded))
+        announcements.add_row(str(announcement.address), election.announcer or nobody, keys, _excluded(election))
     if state.announcements:
         console.print()
         console.print(announcements)
     if problems:
         console.print()
     for problem in problems:
-        text = f"{problem.source or ''}: {problem.object} {problem.field}: {problem.message}".removeprefix(": ")
+        severity = "error" if is_error(problem) else "warning"
+        where = f"{problem.object} {problem.field}".rstrip()
+        text = f"{problem.source or ''}: {severity}: {where}: {problem.message}".removeprefix(": ")
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _excluded(election: Election) -> str:
+    """Return the excluded nodes by reason, a few names of each; nothing where the reason is that of the IP and said already."""
+    by_reason: dict[str, list[str]] = {}
+    for candidate in election.candidates:
+        if candidate.reason is not None and candidate.reason is not election.reason:
+            by_reason.setdefault(candidate.reason.name, []).append(candidate.node)
+    return "; ".join(f"{reason}: {_few(nodes)}" for reason, nodes in by_reason.items())
+
+
+def _few(nodes: list[str]) -> str:
+    shown = ", ".join(nodes[:NODES_SHOWN])
+    return shown if len(nodes) <= NODES_SHOWN else f"{shown} and {len(nodes) - NODES_SHOWN} more"

@@ -112,3 +112,17 @@ def test_namespace_class_and_owner_are_taken_from_options(files):
 def test_the_document_can_be_had_as_yaml(files):
     told = yaml.safe_load(run("-f", str(files), "-o", "yaml").stdout)
     assert told == json.loads(run("-f", str(files), "-o", "json").stdout)
+
+
+def test_the_table_names_a_few_excluded_nodes_by_reason_and_tells_errors_from_warnings(files):
+    labelled = "labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}"
+    nodes = "".join(f"---\napiVersion: v1\nkind: Node\nmetadata: {{name: node{n}, {labelled}}}\n" for n in range(5))
+    nodes += "---\napiVersion: v1\nkind: Node\nmetadata: {name: node9}\n"
+    advertisement = "---\napiVersion: baremetal-lb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: all}\n"
+    odd = advertisement.replace("all", "odd") + "spec: {ipAddressPools: [none], typo: 1}\n"
+    result = run("-f", str(files), "-f", "-", stdin=nodes + advertisement + odd)
+    (line,) = [line for line in result.stdout.splitlines() if "(nobody: " in line]
+    assert line.split()[:4] == ["203.0.113.0", "(nobody:", "NoUsableEndpoint)", "default/web"]
+    assert line.rstrip().endswith("ExcludedByLabel: node0, node1, node2 and 2 more"), "what is true of the IP is said once"
+    assert "error: L2Advertisement/baremetal-lb-system/odd spec.typo: " in result.stdout
+    assert "warning: L2Advertisement/baremetal-lb-system/odd spec.ipAddressPools[0]: " in result.stdout
