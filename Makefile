@@ -1,6 +1,6 @@
 # The commands of this project. Each sets up what it needs (scripts/setup), says so, and does not do it again the next time.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fmt crds requirements clean setup-demo setup-dev
+.PHONY: help demo test check lint fmt crds reference requirements clean setup-demo setup-dev
 BIN := .venv/bin
 
 help: ## show this
@@ -28,6 +28,9 @@ fmt: setup-dev ## format
 
 crds: setup-dev ## write the committed custom resource definitions anew
 	@for identity in baremetal-lb metallb; do $(BIN)/bmlb crds --identity $$identity --directory deploy/crds/$$identity; done
+
+reference: setup-dev ## write the generated pages of docs/reference anew
+	@$(BIN)/python -m tests.support.reference
 
 requirements: setup-dev ## compile the pinned requirements anew
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \

@@ -1,0 +1,93 @@
+"""Writes docs/reference/settings.md and reasons.md from the code; a test tells when they are stale.
+
+Run it as ``python -m tests.support.reference``, or ``make reference``.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+
+from baremetal_lb.api.reasons import ConfigurationReason
+from baremetal_lb.cli.offline import InputReason
+from baremetal_lb.election.reasons import ExclusionReason
+from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.l2.links import LinkReason
+from baremetal_lb.l2.reasons import DropReason
+from baremetal_lb.membership.reasons import LeaseReason
+from baremetal_lb.model.reasons import Reason
+from baremetal_lb.options import attribute_docstrings, environment_name
+from baremetal_lb.packet.malformed import MalformedReason
+from controller.report import ControllerReason
+from controller.settings import Settings as ControllerSettings
+from speaker.reasons import SilenceReason
+from speaker.settings import Settings as SpeakerSettings
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+NOTE = "<!-- made by `make reference`; do not edit -->\n"
+
+REASONS: dict[str, tuple[str, type[Reason]]] = {
+    "Why a Service has no IP, or not the one that it asks for": (
+        "In the condition `Satisfied` of the Service, in events, in `bmlb plan`, in metrics.",
+        AllocationReason,
+    ),
+    "Why a node does not announce an IP": ("In `bmlb plan`, in the speaker's logs and metrics.", ExclusionReason),
+    "Why a speaker is silent about an IP that is its to announce": ("In the speaker's logs and metrics.", SilenceReason),
+    "What is wrong with a resource": (
+        "In its conditions `Accepted` and `Degraded`, in `bmlb validate` and `bmlb plan`.",
+        ConfigurationReason,
+    ),
+    "What is wrong with another object in a file": ("In `bmlb plan`.", InputReason),
+    "What the controller has to say besides": ("In events.", ControllerReason),
+    "Why a speaker's Lease does not count": ("In logs.", LeaseReason),
+    "Why an interface is not used": ("In the speaker's logs.", LinkReason),
+    "Why a frame gets no answer": ("In the speaker's counters.", DropReason),
+    "What is wrong with a malformed frame": ("In the speaker's counters.", MalformedReason),
+}
+
+
+def cell(text: str) -> str:
+    """Return a text that can stand in a table."""
+    return text.replace("|", "\\|").replace("``", "`")
+
+
+def settings_page() -> str:
+    """Return the reference of the settings of both processes."""
+    lines = [
+        NOTE,
+        "# Settings",
+        "",
+        "Each is an option and an environment variable of the same name; the option wins. `bmlb controller --help` and",
+        "`bmlb speaker --help` print the same.",
+    ]
+    for title, cls in (("Controller", ControllerSettings), ("Speaker", SpeakerSettings)):
+        lines += ["", f"## {title}", "", "| option | variable | default | |", "|---|---|---|---|"]
+        texts = attribute_docstrings(cls)
+        for field in fields(cls):
+            default = (
+                "empty" if field.default == "" else str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+            )
+            option = f"--{field.name.replace('_', '-')}"
+            lines.append(f"| `{option}` | `{environment_name(field.name)}` | {default} | {cell(texts[field.name])} |")
+    return "\n".join(lines) + "\n"
+
+
+def reasons_page() -> str:
+    """Return the reference of all reasons."""
+    lines = [NOTE, "# Reasons", "", 'Every "no" has one of these, and the same one wherever it is told.']
+    for title, (where, reasons) in REASONS.items():
+        lines += ["", f"## {title}", "", where, "", "| reason | what it says |", "|---|---|"]
+        lines += [f"| `{reason.name}` | {cell(reason.sentence)} |" for reason in reasons]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "reasons.md": reasons_page}
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()
