@@ -32,7 +32,7 @@ def state_root() -> Path:
     """Return the directory of all labs of this user, made if it is not there.
 
     Raises:
-        LabError: it belongs to somebody else.
+        LabError: it belongs to somebody else, or cannot be made.
     """
     named = os.environ.get(ROOT_VARIABLE)
     if named:
@@ -43,7 +43,10 @@ def state_root() -> Path:
         root = Path(os.environ["XDG_RUNTIME_DIR"]) / "baremetal-lb"
     else:
         root = Path(f"/tmp/baremetal-lb-{os.geteuid()}")  # noqa: S108  # its owner is checked below
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"{root}, where labs are written down, cannot be used: {error}; set {ROOT_VARIABLE} to another directory") from None
     if root.is_symlink() or root.stat().st_uid != os.geteuid():
         raise LabError(f"{root} belongs to somebody else; set {ROOT_VARIABLE} to a directory of your own")
     return root
