@@ -32,8 +32,9 @@ class Settings:
     state_file: str = ""
     """File with the last good inputs, from which the speaker starts when the API server is away; on a path of the node that outlives
     the Pod. Empty: none, and a speaker that is restarted during an outage announces nothing."""
-    state_interval_s: float = 10.0
-    """Shortest time between two writes of the state file, in seconds; it is written on change only."""
+    state_interval_s: float = 2.0
+    """Shortest time between two writes of the state file, in seconds; it is written on change only, and for at most a fiftieth of the
+    time. What changed since is forgotten by a speaker that is killed while the API server is away."""
     state_max_age_s: float = 86400.0
     """Seconds after which a state file is too old to start from: a node that was off for days must not announce what it had."""
     metrics_port: int = 9121
