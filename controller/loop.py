@@ -9,6 +9,7 @@ empty; then every Service is looked at once, in the order of allocation. What is
 """
 
 import asyncio
+import gc
 import random
 import time
 from collections import Counter
@@ -257,6 +258,7 @@ class Loop:
             await asyncio.sleep(TRIM_EVERY_S)
             if self._served - trimmed_at > TRIM_ABOVE and self._agenda.is_idle:
                 trimmed_at = self._served
+                gc.collect(1)  # what the burst left behind; the old generation is not walked
                 memory.trim()
 
     # -- configuration -----------------------------------------------------------------------------------------------------------------

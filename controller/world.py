@@ -126,8 +126,8 @@ class World:
         if entry.uid in self._buried:
             return False
         known = self.confirmed.get(entry.address)
-        if known is not None and known.uid == entry.uid and not is_newer(entry.resource_version, known.resource_version):
-            return False
+        if known is not None and not is_newer(entry.resource_version, known.resource_version):
+            return False  # also of another uid: a late event of the entry that stood there before
         self.confirmed[entry.address] = entry
         return True
 
