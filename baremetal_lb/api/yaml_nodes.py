@@ -22,6 +22,10 @@ REPEATED_MAX = 100_000
 """Nodes of one document that aliases repeat."""
 DEPTH_MAX = 100
 _BREAK = re.compile(r"^---(?=[ \t]|$)", re.MULTILINE)
+_NEXT_TEXT = re.compile(r"\}\s*\{")
+"""What is nowhere in one JSON text, but for its strings."""
+_VISIBLE = re.compile(r"\S")
+_JSON = json.JSONDecoder()
 
 
 try:
@@ -90,9 +94,25 @@ def parse_documents(text: str) -> Iterator[Document]:
     ends = [*(match.start() for match in _BREAK.finditer(text)), len(text)]
     for start, end in zip(starts, ends, strict=True):
         before = text.count("\n", 0, start)
-        document = _parse(text[start:end], before)
-        if document is not None:
-            yield document
+        for piece in _json_pieces(text[start:end]):
+            document = _parse(piece, before)
+            before += piece.count("\n")
+            if document is not None:
+                yield document
+
+
+def _json_pieces(text: str) -> Iterator[str]:
+    """Yield the JSON texts that stand one after the other, as jq prints them and kubectl reads them; any other text as it is."""
+    position = 0
+    if _NEXT_TEXT.search(text) is not None:
+        while (start := _VISIBLE.search(text, position)) is not None and start.group() == "{":
+            try:
+                _, end = _JSON.raw_decode(text, start.start())
+            except (ValueError, RecursionError):
+                break
+            yield text[position:end]
+            position = end
+    yield text[position:]
 
 
 def _parse(text: str, before: int) -> Document | None:

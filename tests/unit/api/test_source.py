@@ -188,3 +188,13 @@ def test_what_cannot_be_opened_is_an_error_that_names_it(tmp_path):
 def test_without_somebody_to_take_problems_a_broken_text_is_an_error(write):
     with pytest.raises(SourceError, match=":1: "):
         load([write("a: b: c")])
+
+
+def test_json_texts_may_follow_one_another(write):
+    text = '{"kind": "A", "s": "}{"}\n{"kind": "B",\n "x": 1}{"kind": "C"}\n\n{"kind": "D",}\n'
+    problems = []
+    entries = load([write(text, "a.json")], problems)
+    assert [(entry.object["kind"], entry.line) for entry in entries] == [("A", 1), ("B", 2), ("C", 3), ("D", 5)]
+    assert (entries[0].object["s"], entries[1].line_of("x"), problems) == ("}{", 3, [])
+    entries = load([write('{"kind": "A"}\n{"kind": "B"}\n{"kind": ]', "b.json")], problems)
+    assert ([entry.object["kind"] for entry in entries], [problem.source.rpartition(":")[2] for problem in problems]) == (["A", "B"], ["3"])
