@@ -62,6 +62,20 @@ class Client:
             raise LabError(f"{ip} is at {mac}, which is no node's")
         return node
 
+    def asked_announcer(self, ip: IPAddress, port: int) -> str | None:
+        """Return what ``announcer`` does, after asking on the wire where the client knows nobody any more.
+
+        An announcement only changes what a client knows already: one that gave up in the gap of a move has to ask.
+
+        Raises:
+            LabError: the MAC address is nobody's.
+        """
+        known = self.announcer(ip)
+        if known is None:
+            self.fetch(ip, port)
+            known = self.announcer(ip)
+        return known
+
     def forget(self) -> None:
         """Empty the client's neighbour tables, so that it asks again."""
         for family in ("-4", "-6"):

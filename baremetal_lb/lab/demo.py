@@ -144,7 +144,7 @@ class Demo:
             return
         began = time.monotonic()
         self._give_endpoint(target.name, source.name)
-        self._until(lambda: self._client.announcer(ip) == target.node, f"{ip} announced by {target.node}")
+        self._until(lambda: self._client.asked_announcer(ip, local.port) == target.node, f"{ip} announced by {target.node}")
         took = time.monotonic() - began
         page = self._fetched(ip, local.port)
         self._say(f"  {ip} is announced by {self._client.announcer(ip)} after {took:.2f} s; answered by {page.pod} on {page.node}")
