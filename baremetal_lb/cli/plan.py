@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from baremetal_lb.api.reasons import ConfigurationReason
 from baremetal_lb.api.source import SourceError, load
 from baremetal_lb.cli.afterwards import objects_afterwards
 from baremetal_lb.cli.offline import read_cluster
@@ -104,8 +105,13 @@ def plan(
     else:
         told = document(state, problems)
         typer.echo(json.dumps(told, indent=2) if output is Output.JSON else yaml.safe_dump(told, sort_keys=False), nl=output is Output.JSON)
-    if _unserved(state, lb_class) or any(is_error(problem) for problem in problems):
+    if _unserved(state, lb_class) or any(_is_wrong(problem) for problem in problems):
         raise typer.Exit(1)
+
+
+def _is_wrong(problem: Problem) -> bool:
+    """Tell whether a problem is an error. Files for ``validate`` may lack Secrets; here the input is the cluster, and lacks a session."""
+    return is_error(problem) or problem.reason is ConfigurationReason.UnknownSecret
 
 
 def _unserved(state: SettledState, lb_class: str) -> bool:
@@ -141,7 +147,7 @@ def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -
     if problems:
         console.print()
     for problem in problems:
-        severity = "error" if is_error(problem) else "warning"
+        severity = "error" if _is_wrong(problem) else "warning"
         where = f"{problem.object} {problem.field}".rstrip()
         text = f"{problem.source or ''}: {severity}: {where}: {problem.message}".removeprefix(": ")
         console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -126,3 +126,13 @@ def test_the_table_names_a_few_excluded_nodes_by_reason_and_tells_errors_from_wa
     assert line.rstrip().endswith("ExcludedByLabel: node0, node1, node2 and 2 more"), "what is true of the IP is said once"
     assert "error: L2Advertisement/baremetal-lb-system/odd spec.typo: " in result.stdout
     assert "warning: L2Advertisement/baremetal-lb-system/odd spec.ipAddressPools[0]: " in result.stdout
+
+
+def test_a_peer_whose_secret_is_not_in_the_input_makes_exit_code_1(files):
+    peer = "apiVersion: baremetal-lb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: tor}\n"
+    peer += "spec: {myASN: 64500, peerASN: 64501, peerAddress: 198.51.100.1, passwordSecret: {name: tor}}\n"
+    result = run("-f", str(files), "-f", "-", stdin=peer)
+    assert (result.exit_code, "error: BGPPeer/baremetal-lb-system/tor spec.passwordSecret: " in result.stdout) == (1, True)
+    secret = "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/basic-auth\nmetadata: {name: tor, namespace: baremetal-lb-system}\n"
+    result = run("-f", str(files), "-f", "-", stdin=peer + secret + "data: {password: c2VjcmV0}\n")
+    assert (result.exit_code, "BGPPeer" in result.stdout) == (0, False)
