@@ -96,6 +96,11 @@ class ServiceEffects:
         if verdict.service is None or verdict.decision is None or verdict.changes is None:
             return 0
         await self._write_entries(verdict.decision.addresses)
+        for address in verdict.decision.addresses:
+            entry = self._world.confirmed.get(address)
+            if entry is None or not entry.has_service(verdict.service.uid):
+                # Another turn at this entry found that somebody else had written it, and our reservation went with that.
+                raise Superseded(f"{address} is not in the ledger for {verdict.key}")
         return await self._take_steps(verdict.service, verdict, verdict.changes)
 
     async def _take_steps(self, service: ServiceView, verdict: Verdict, changes: ServiceChanges) -> int:

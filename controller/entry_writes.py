@@ -17,7 +17,7 @@ so joins to a shared IP are batched without any timer.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import structlog
 
@@ -72,8 +72,8 @@ class EntryWriter:
         self._world = dirty.world
         self._api = api
         self._turns: dict[IPAddress, _Turn] = {}
-        self._doubtful: set[IPAddress] = set()
-        """Addresses for which a write was sent whose outcome is still unknown."""
+        self._doubtful: dict[IPAddress, LedgerEntry | None] = {}
+        """Addresses for which a write was sent whose outcome is still unknown, with what was sent (None: a deletion)."""
 
     def is_writing(self, address: IPAddress) -> bool:
         """Tell whether a write of this address is under way, so that watch events of it tell nothing new."""
@@ -106,22 +106,27 @@ class EntryWriter:
             if self._world.is_written(address):
                 return
             meant, known = self._world.ledger.entry(address), self._world.confirmed.get(address)
-            self._doubtful.add(address)
+            self._doubtful[address] = meant
             try:
                 await self._send(address, meant, known)
             except ApiError as error:
                 if error.status != 409 and not error.is_not_found:
                     if error.status < 500:
-                        self._doubtful.discard(address)  # refused for certain
+                        self._doubtful.pop(address, None)  # refused for certain
                     raise Unfinished(str(error), retry_after_s=error.retry_after_s or 0.0) from error
             except Unreachable as error:
                 if not error.was_sent:
-                    self._doubtful.discard(address)
+                    self._doubtful.pop(address, None)
                     raise Unfinished(str(error)) from error
                 log.info("outcome_unknown", ip=address, error=str(error))
             else:
-                self._doubtful.discard(address)
-                return
+                self._doubtful.pop(address, None)
+                confirmed = self._world.confirmed.get(address)
+                if meant is None or content(confirmed) == content(meant):
+                    return
+                if confirmed is not None:
+                    self._supersede(confirmed)
+                log.info("entry_lost_while_written", ip=address)
         raise Unfinished(f"{address}: still not written after {ATTEMPTS} attempts")
 
     async def _send(self, address: IPAddress, meant: LedgerEntry | None, known: LedgerEntry | None) -> None:
@@ -150,7 +155,7 @@ class EntryWriter:
             Unfinished: no answer.
         """
         found = await attempt(lambda: self._api.fetch(address))
-        self._doubtful.discard(address)
+        sent = self._doubtful.pop(address, None)
         if found is None:
             if known is not None:
                 self._world.bury(address, known.uid)
@@ -159,13 +164,22 @@ class EntryWriter:
             self._world.bury(address, known.uid)
         self._world.confirm(found)
         meant = self._world.ledger.entry(address)
-        if content(found) == content(meant):
-            self._settle(found)
+        if meant is not None and content(found) in (content(meant), content(sent)):
+            self._settle(found)  # our own write took effect; what is meant may have moved on, and is written next
         elif known is None or known.uid != found.uid or content(found) != content(known):
-            users = {user.key for entry in (meant, found) if entry is not None for user in entry.services}
-            self._world.put(found)
-            self._dirty.agenda.mark_all(users)
-            raise Superseded(f"{address} was written by somebody else")
+            self._supersede(found)
+
+    def _supersede(self, found: LedgerEntry) -> NoReturn:
+        """Take in what somebody else wrote, and have those whom it concerns decided again.
+
+        Raises:
+            Superseded: always.
+        """
+        meant = self._world.ledger.entry(found.address)
+        users = {user.key for entry in (meant, found) if entry is not None for user in entry.services}
+        self._world.put(found)
+        self._dirty.agenda.mark_all(users)
+        raise Superseded(f"{found.address} was written by somebody else")
 
 
 async def attempt(request: "Callable[[], Awaitable[LedgerEntry | None]]") -> LedgerEntry | None:
