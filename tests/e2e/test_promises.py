@@ -87,10 +87,11 @@ def test_the_announcer_follows_the_endpoint_of_a_local_service_within_a_second(l
     ip, nodes = lab.ips("local")[0], lab.state.layout.nodes
     assert lab.announcer(ip) == nodes[2].name
     took = []
-    for node, previous in ((nodes[1], nodes[2]), (nodes[0], nodes[1]), (nodes[2], nodes[0])):
+    # The first move is not measured: kube-controller-manager waits up to half a minute after an outage of the API server.
+    for deadline_s, node, previous in ((60, nodes[1], nodes[2]), (15, nodes[0], nodes[1]), (15, nodes[2], nodes[0])):
         began = time.monotonic()
         move_label(lab, previous.pods[0].name, node.pods[0].name)
-        until(lambda node=node: lab.client.asked_announcer(ip, 80) == node.name, 15)
+        until(lambda node=node: lab.client.asked_announcer(ip, 80) == node.name, deadline_s)
         took.append(time.monotonic() - began)
         until(lambda node=node: lab.client.fetch(ip, 80).node == node.name, 15)
     assert min(took) < 1, took
