@@ -58,6 +58,9 @@ class Report:
         self._contested.discard((before.key, before.uid))
         has_new_ips = set(after.status_ips) != set(before.status_ips)
         old_reason = before.condition.reason if before.condition is not None else None
+        for address, refusal in decision.given_up:
+            if address in before.status_ips and address not in after.status_ips:
+                self._event(before, refusal.reason.name, f"The Service loses {address}. {refusal.message}", is_warning=True)
         if decision.reason is not None and decision.reason is not AllocationReason.NotLoadBalancer and old_reason != decision.reason.name:
             self.denied.inc(decision.reason)
             self._event(before, decision.reason.name, decision.message, is_warning=True)

@@ -19,7 +19,7 @@ class AllocationReason(Reason):
     RequestFamilyMismatch = "The requested IPs are not of the families of the Service."
     RequestedPoolMismatch = "The requested IP is not in the requested pool."
     UnknownPool = "The requested pool does not exist."
-    AddressNotInPool = "The requested IP is in no pool."
+    AddressNotInPool = "The IP is in no pool."
     AddressesInDifferentPools = "The requested IPs are not in one pool."
     AddressBuggy = "The IP ends in .0 or .255, which its pool avoids."
     AddressExcluded = "The IP is excluded from its pool."
