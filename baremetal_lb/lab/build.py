@@ -5,6 +5,7 @@ So a wrapper module requires it, and replaces each staging module by the publish
 
     $XDG_CACHE_HOME/baremetal-lb/servers/kubernetes-1.37.2/   etcd kube-apiserver kube-controller-manager kube-proxy kubectl
     $XDG_CACHE_HOME/baremetal-lb/build-kube, build-etcd       wrapper modules, kept for the next version
+    $XDG_CACHE_HOME/baremetal-lb/go-1.26.6/                   Go, where the machine has none that is new enough (lab/go.py)
 
 A binary appears by rename only when it is whole, and a lock admits one builder, so two runs never disturb each other. Cold, on two
 cores, it takes about ten minutes; everything after that is a look at five files.
@@ -12,13 +13,14 @@ cores, it takes about ten minutes; everything after that is a look at five files
 
 import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from baremetal_lb.lab.go import NoGo, find_or_install
 
 KUBERNETES_VERSION = "1.37.2"
 ETCD_VERSION = "3.6.16"
@@ -97,20 +99,25 @@ def find_or_build(report: Report) -> Path:
         return folder
     if os.environ.get(BINARIES_VARIABLE):
         raise ServersUnavailable(f"{BINARIES_VARIABLE}={folder} has no {', '.join(missing_binaries(folder))}")
-    go = shutil.which("go")
-    if go is None:
-        raise ServersUnavailable(
-            f"the real API server needs Go once, to build Kubernetes {KUBERNETES_VERSION}: install it (https://go.dev/doc/install), "
-            f"or set {BINARIES_VARIABLE} to a folder with {', '.join(BINARIES)}"
-        )
     folder.mkdir(parents=True, exist_ok=True)
     with _only_builder(folder, report):
         missing = missing_binaries(folder)
+        go = _go(report) if missing else ""
         if "etcd" in missing:
             _build_etcd(go, folder, report)
         if wanted := [name for name in KUBERNETES_BINARIES if name in missing]:
             _build_kubernetes(go, folder, wanted, report)
     return folder
+
+
+def _go(report: Report) -> str:
+    try:
+        return find_or_install(cache_folder(), report)
+    except NoGo as error:
+        raise ServersUnavailable(
+            f"the real API server needs Go once, to build Kubernetes {KUBERNETES_VERSION}, and {error}. "
+            f"Install Go (https://go.dev/doc/install), or set {BINARIES_VARIABLE} to a folder with {', '.join(BINARIES)}"
+        ) from error
 
 
 @contextmanager
