@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 
+from baremetal_lb.options import parse_options
 from baremetal_lb.telemetry.logging import configure_logging
-from controller.options import parse
 from controller.settings import CHOICES, Settings
 
 DESCRIPTION = "Give Services of type LoadBalancer their IPs from pools, and keep the ledger of who has which."
@@ -14,7 +14,7 @@ DESCRIPTION = "Give Services of type LoadBalancer their IPs from pools, and keep
 def main(argv: list[str] | None = None) -> int:
     """Run the controller; return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    settings = parse(Settings, arguments, os.environ, prog="bmlb controller", description=DESCRIPTION, choices=CHOICES)
+    settings = parse_options(Settings, arguments, os.environ, prog="bmlb controller", description=DESCRIPTION, choices=CHOICES)
     configure_logging(level=settings.log_level, log_format=settings.log_format, component="controller")
     from controller.process import run  # noqa: PLC0415  # the help must not pay for the client library
 

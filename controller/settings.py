@@ -58,7 +58,7 @@ class Settings:
         """The identity, as a value.
 
         Raises:
-            KeyError: there is no such identity; ``options.parse`` refuses it before.
+            KeyError: there is no such identity; ``parse_options`` refuses it before.
         """
         return IDENTITIES[self.identity]
 
