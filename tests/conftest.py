@@ -6,6 +6,9 @@ import pytest
 
 from tests.support.kubeserver import KubeServer, running_server
 from tests.support.proxy import FaultProxy
+from tests.support.skips import pytest_sessionfinish, pytest_terminal_summary
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")
