@@ -11,7 +11,7 @@ demo: setup-demo ## build a cluster on this machine, give IPs to Services, reach
 	@$(BIN)/bmlb lab up --name demo --demo
 
 test: setup-dev ## run all tests, on the embedded and the real API server (built with Go once, outside the checkout)
-	@$(BIN)/python -c 'from baremetal_lb.lab.build import find_or_build; find_or_build(lambda line: print("test:", line, flush=True))'
+	@PATH="$$PATH:$(CURDIR)/.venv-uv/bin" $(BIN)/python -m baremetal_lb.lab.build
 	@scripts/isolated $(BIN)/pytest $(PYTEST_ARGS)
 
 check: setup-dev ## formatting, lint, types and import contracts, in under a minute
@@ -34,8 +34,11 @@ reference: setup-dev ## write the generated pages of docs/reference anew
 
 requirements: setup-dev ## compile the pinned requirements anew
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
-	compile="$$uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml"; \
-	$$compile -o requirements/runtime.txt && $$compile --group dev -o requirements/dev.txt
+	compile="$$uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11"; \
+	$$compile pyproject.toml -o requirements/runtime.txt; \
+	$$compile pyproject.toml --group dev -o requirements/dev.txt; \
+	$$compile --group build -c requirements/dev.txt -o requirements/build.txt; \
+	$$compile --group uv -o requirements/uv.txt
 
 clean: ## remove what was built here; servers built with Go stay in ~/.cache/baremetal-lb
 	@rm -rf .venv .venv-uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

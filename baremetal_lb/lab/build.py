@@ -14,6 +14,7 @@ cores, it takes about ten minutes; everything after that is a look at five files
 import fcntl
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -198,3 +199,10 @@ def _compile(command: Sequence[str], module: Path, environment: dict[str, str], 
                 report(line.strip() if line.startswith("go: ") else f"compiled {packages} packages")
     if compiler.returncode:
         raise ServersUnavailable(f"go build failed:\n{''.join(tail)}")
+
+
+if __name__ == "__main__":
+    try:
+        find_or_build(lambda line: print(f"servers: {line}", flush=True))  # noqa: T201  # the program's progress
+    except ServersUnavailable as error:
+        sys.exit(f"servers: {error}")
