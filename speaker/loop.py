@@ -125,7 +125,8 @@ class Loop:
             self.beat = now = self._clock()
             wait_s = BEAT_S if deadline is None else min(BEAT_S, max(0, deadline - now) / SECOND)
             try:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):  # wait_for would lose a cancellation that comes together with the event
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             self._wake.clear()

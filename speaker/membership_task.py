@@ -45,7 +45,8 @@ class MembershipTask:
 
     async def _wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for would lose a cancellation that comes together with the event
+                await self._changed.wait()
         except TimeoutError:
             return
         self._changed.clear()

@@ -1,5 +1,6 @@
 """The loop: from events to what the announcer answers for, by a clock that the test moves."""
 
+import asyncio
 from collections.abc import Mapping
 from ipaddress import ip_address
 
@@ -196,3 +197,20 @@ async def test_an_announcer_that_comes_back_is_given_everything(node: Node):
     again = Answering()
     node.loop.attach(again)
     assert again.announced == {IP: None, OTHER_IP: None}
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_ends_when_it_is_cancelled_and_woken_at_about_the_same_time(turns):
+    loop = Loop(Decider(World("me")), LeaseRoster(RosterOptions("me", ANNOTATION)), on_status=lambda _service, _status: None)
+    task = asyncio.create_task(loop.run())
+    while not loop.beat:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    loop.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=0.5)
+    if not done:
+        task.cancel()
+    assert done
