@@ -25,6 +25,8 @@ from controller.resources import CONFIGURATION_KINDS, Resources
 from controller.roster import SpeakerRoster
 
 log = structlog.get_logger(__name__)
+LIST_HOLD_S = 60.0
+"""Seconds for which a list that came back empty, or older than what was seen, takes nothing away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,19 @@ class Observation:
         self._on_entry_seen = on_entry_seen
         self.reflectors: dict[str, Reflector[Any]] = {
             "services": Reflector(transport, SERVICES.path(), SERVICE.decoder(identity), self._service),
-            "namespaces": Reflector(transport, NAMESPACES.path(), NAMESPACE.decoder(identity), self._namespace),
-            "nodes": Reflector(transport, NODES.path(), NODE.decoder(identity), self._node),
-            "endpointslices": Reflector(transport, ENDPOINT_SLICES.path(), ENDPOINT_SLICE.decoder(identity), self._slice),
+            "namespaces": Reflector(transport, NAMESPACES.path(), NAMESPACE.decoder(identity), self._namespace, shrink_hold_s=LIST_HOLD_S),
+            "nodes": Reflector(transport, NODES.path(), NODE.decoder(identity), self._node, shrink_hold_s=LIST_HOLD_S),
+            "endpointslices": Reflector(
+                transport, ENDPOINT_SLICES.path(), ENDPOINT_SLICE.decoder(identity), self._slice, shrink_hold_s=LIST_HOLD_S
+            ),
             "leases": Reflector(transport, LEASES.path(namespace), LEASE.decoder(identity), self._lease, on_relist=self._leases_relisted),
             "ipallocations": Reflector(transport, ours(identity, "ipallocations").path(), IP_ALLOCATION.decoder(identity), self._entry),
             "servicel2statuses": Reflector(transport, ours(identity, "servicel2statuses").path(namespace), status_record, self._status),
         }
         for kind in CONFIGURATION_KINDS:
             path = ours(identity, kind.plural).path("" if kind.is_cluster_scoped else namespace)
-            self.reflectors[kind.plural] = Reflector(transport, path, raw_object, partial(self._resource, kind.name))
+            on_change = partial(self._resource, kind.name)
+            self.reflectors[kind.plural] = Reflector(transport, path, raw_object, on_change, shrink_hold_s=LIST_HOLD_S)
 
     async def run(self) -> None:
         """Observe until cancelled."""

@@ -14,8 +14,8 @@ STEPS = 40
 
 
 async def storm(cluster: Cluster, *, deletes_entries: bool) -> None:
-    for name, value in vars_of(Weather.storm()).items():
-        setattr(cluster.weather, name, value)
+    cluster.weather.become(Weather.storm())
+    cluster.core.stir()
     for _ in range(STEPS):
         await asyncio.sleep(cluster.rng.uniform(0.0, 1.5) ** 3)
         match cluster.rng.randrange(10):
@@ -32,12 +32,7 @@ async def storm(cluster: Cluster, *, deletes_entries: bool) -> None:
                 cluster.start()
             case _:
                 await asyncio.sleep(cluster.rng.uniform(0.0, 20.0))
-        for process in cluster.processes:
-            process.check()
-
-
-def vars_of(weather: Weather) -> dict[str, float]:
-    return {name: getattr(weather, name) for name in weather.__slots__}
+        cluster.check()
 
 
 async def history(cluster: Cluster, *, deletes_entries: bool) -> int:
@@ -46,8 +41,8 @@ async def history(cluster: Cluster, *, deletes_entries: bool) -> int:
     cluster.start()
     cluster.start()
     await storm(cluster, deletes_entries=deletes_entries)
-    for name, value in vars_of(Weather()).items():
-        setattr(cluster.weather, name, value)
+    cluster.weather.become(Weather())
+    cluster.core.stir()
     await asyncio.sleep(700)  # longer than any back-off, and than the watch that a stale list left behind
     cluster.laws.settled(POOL_SIZE)
     before = sum(count for who, count in cluster.laws.writes.items() if who != "test")
@@ -56,6 +51,7 @@ async def history(cluster: Cluster, *, deletes_entries: bool) -> int:
     cluster.start()
     await asyncio.sleep(300)
     cluster.laws.settled(POOL_SIZE)
+    cluster.check()
     await cluster.end()
     return sum(count for who, count in cluster.laws.writes.items() if who != "test") - before
 
@@ -67,6 +63,27 @@ def test_no_history_breaks_a_law(seed, deletes_entries):
         cluster = loop.run_until_complete(_made(loop, seed))
         written = loop.run_until_complete(history(cluster, deletes_entries=deletes_entries))
     assert written == 0, f"a settled cluster was written to {written} times\n" + "\n".join(cluster.laws.history)
+
+
+def test_an_empty_list_takes_no_ip_away():
+    async def live(cluster):
+        cluster.start()
+        for _ in range(3):
+            cluster.create_service()
+        await asyncio.sleep(10)
+        before = sorted(map(str, cluster.laws.entries()))
+        cluster.weather.become(Weather(expired=0.9, empty_list=0.9, watch_cut_s=2.0))
+        cluster.core.stir()
+        await asyncio.sleep(40)
+        after = sorted(map(str, cluster.laws.entries()))
+        cluster.check()
+        await cluster.end()
+        return before, after
+
+    with virtual_time() as loop:
+        cluster = loop.run_until_complete(_made(loop, 1))
+        before, after = loop.run_until_complete(live(cluster))
+    assert before == after
 
 
 async def _made(loop, seed):

@@ -82,6 +82,13 @@ class Cluster:
     def start(self) -> None:
         self.processes.append(Process(self.core, f"c{self._next()}", random.Random(self.rng.random()), self.weather))
 
+    def check(self) -> None:
+        """Raise what went wrong, if something did."""
+        if self.laws.broken is not None:
+            raise self.laws.broken
+        for process in self.processes:
+            process.check()
+
     async def lose(self, *, gracefully: bool) -> None:
         if self.processes:
             process = self.processes.pop(self.rng.randrange(len(self.processes)))

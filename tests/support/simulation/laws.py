@@ -37,6 +37,8 @@ class Laws:
         self.history: list[str] = []
         self.writes: dict[str, int] = defaultdict(int)
         """Writes by whom, Leases and Events aside."""
+        self.broken: Broken | None = None
+        """The first failure: the code that runs just then may swallow what is raised."""
         self.may_lose_entries = False
         """Somebody deletes entries behind the controller's back."""
 
@@ -58,7 +60,8 @@ class Laws:
             self._status_only_with_entry()
 
     def _fail(self, law: str) -> None:
-        raise Broken(law + "\n" + "\n".join(self.history))
+        self.broken = self.broken or Broken(law + "\n" + "\n".join(self.history))
+        raise self.broken
 
     def _no_two_on_one_ip(self) -> None:
         on: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import msgspec
@@ -31,6 +31,21 @@ class Weather:
     stale_list: float = 0.0
     watch_cut_s: float = 0.0
     """Mean time until a watch breaks; 0: never."""
+    expired: float = 0.0
+    """A watch is told that its version is too old, so that a list follows."""
+    empty_list: float = 0.0
+    away: float = 0.0
+    """1.0: the API server cannot be reached, and watches break."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not any(getattr(self, name) for name in self.__slots__)
+
+    def become(self, other: "Weather") -> None:
+        """Take over every figure."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
 
     @classmethod
     def storm(cls) -> Self:
@@ -59,12 +74,17 @@ class Core:
                 listener(who, request)
         return answer
 
+    def stir(self) -> None:
+        """Have all who wait for news, or for an answer that never comes, look at the weather again."""
+        for news in self._news.values():
+            news.set()
+        self._news.clear()
+
     async def news(self, plural: str, within_s: float) -> None:
         """Wait until something of a kind was written, or for a while."""
-        try:
-            await asyncio.wait_for(self._news.setdefault(plural, asyncio.Event()).wait(), within_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._news.setdefault(plural, asyncio.Event()).wait()
 
     def ask(self, method: str, path: str, body: Any = None, content_type: str = "application/json", **query: str) -> Any:
         """One request of the test itself, on a network without faults; the decoded answer."""
@@ -140,16 +160,23 @@ class SimulatedTransport(Transport):
         where = f"{request.method} {request.path}"
         await self._travel()
         fate, weather = self._chance.random(), self.weather
-        if fate < weather.refused:
+        if fate < weather.refused or weather.away:
             raise Unreachable(f"{where}: refused", was_sent=False)
         if fate < weather.refused + weather.hang:
-            await self._dead()
+            await self._core.news("(the end of a bad connection)", 1e6)
+            raise Unreachable(f"{where}: reset", was_sent=True)
         if fate < weather.refused + weather.hang + weather.error:
             raise ApiError(
                 *self._chance.choice([(500, "InternalError", "no"), (503, "ServiceUnavailable", "no"), (429, "TooManyRequests", "no")])
             )
+        if weather.expired and "watch" in request.query and self._chance.random() < weather.expired:
+            raise ApiError(410, "Expired", "too old resource version")
         answer = self._remembered(request) or self._core.handle(self._who, request)
+        if weather.empty_list and request.method == "GET" and isinstance(answer, Response) and self._chance.random() < weather.empty_list:
+            answer = _emptied(answer)
         await self._travel()
+        if weather.away:
+            raise Unreachable(f"{where}: reset", was_sent=True)
         if self._chance.random() < weather.lost_answer:
             raise Unreachable(f"{where}: reset", was_sent=True)
         if isinstance(answer, Response) and not 200 <= answer.code < 300:
@@ -171,11 +198,16 @@ class SimulatedTransport(Transport):
     def _stream(self, watch: Any) -> _Body:
         frames: list[bytes] = []
         loop = self._core.loop
-        cut = loop.now + int(self._chance.expovariate(1 / self.weather.watch_cut_s) * 1e9) if self.weather.watch_cut_s else None
+        drawn_for = 0.0
+        cut: int | None = None
 
         async def readline() -> bytes:
+            nonlocal drawn_for, cut
             while not frames:
-                if cut is not None and loop.now >= cut:
+                if drawn_for != self.weather.watch_cut_s:  # the weather changed under an open watch
+                    drawn_for = self.weather.watch_cut_s
+                    cut = loop.now + int(self._chance.expovariate(1 / drawn_for) * 1e9) if drawn_for else None
+                if (cut is not None and loop.now >= cut) or self.weather.away:
                     raise Unreachable("the watch was cut", was_sent=True)
                 frames.extend(watch.take(now=EPOCH_UTC + loop.now))
                 if not frames:
@@ -191,6 +223,16 @@ class SimulatedTransport(Transport):
 
 def _encoded(body: Any) -> bytes:
     return b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
+
+
+def _emptied(answer: Response) -> Response:
+    """Return a list as if there were nothing; another answer as it is."""
+    value = msgspec.json.decode(answer.body)
+    if not isinstance(value, dict) or "items" not in value:
+        return answer
+    value["items"] = []
+    value["metadata"].pop("continue", None)
+    return replace(answer, body=msgspec.json.encode(value))
 
 
 def _constant(data: bytes) -> Callable[[], Any]:
