@@ -1,6 +1,7 @@
 """The controller on the real API server: what people see when everything works."""
 
 import subprocess
+import time
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -144,13 +145,14 @@ def test_a_pool_that_turns_bad_stays_in_force_over_a_restart(install):
 def test_pool_counters_are_exact_and_written_at_most_once_a_second(install):
     install.pool("wide", "198.51.100.0/25", "2001:db8::/32")
     install.start()
-    mark = install.server.audit_mark()
-    install.services_at_once([f"s{i}" for i in range(40)])
-    install.all_served(40)
+    mark, began = install.server.audit_mark(), time.monotonic()
+    for burst in range(4):
+        install.services_at_once([f"s{burst}-{i}" for i in range(10)])
+        install.all_served(10 * burst + 10)
     expected = {"capacity": 128, "allocated": 40, "held": 0, "reserved": 0, "available": 88}
     until(lambda: install.pool_object("wide")["status"].get("ipv4") == expected, describe=lambda: install.pool_object("wide")["status"])
     assert install.pool_object("wide")["status"]["ipv6"]["available"] == str(2**96)
-    assert install.writes(mark)["patch", "ipaddresspools/status"] <= 4
+    assert install.writes(mark)["patch", "ipaddresspools/status"] <= 2 + int(time.monotonic() - began)
 
 
 def test_missing_crds_are_said_and_waited_for(install):

@@ -148,6 +148,32 @@ def test_a_ledger_deleted_while_no_controller_runs_is_adopted(install):
     assert install.writes(mark)["patch", "services/status"] == 1
 
 
+def test_ips_that_somebody_else_gave_before_our_first_start_are_adopted(install):
+    install.pool("blue", "198.51.100.0/26")
+    given = {"inside": "198.51.100.40", "also": "198.51.100.0"}
+    install.service("new")
+    for name, ip in given.items():
+        install.service(name)
+        install.server.merge(install.service_path(name) + "/status", {"status": {"loadBalancer": {"ingress": [{"ip": ip}]}}})
+    install.start()
+    assert install.all_served(3) == {"inside": ["198.51.100.40"], "also": ["198.51.100.0"], "new": ["198.51.100.1"]}
+    install.settled()
+    assert {spec["pool"] for spec in install.ledger().values()} == {"blue"}
+
+
+def test_an_adopted_ip_outside_every_pool_waits_for_its_pool(install):
+    install.service("early")
+    install.server.merge(install.service_path("early") + "/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}})
+    install.start()
+    until(lambda: install.condition("early") == ("False", "NoPools"), describe=lambda: install.condition("early"))
+    assert (install.ips("early"), list(install.ledger())) == (["203.0.113.9"], ["203.0.113.9"])
+    install.pool("blue", "203.0.113.0/28")
+    until(lambda: install.condition("early") == ("True", "Satisfied"), describe=lambda: install.condition("early"))
+    assert install.ips("early") == ["203.0.113.9"]
+    until(lambda: install.ledger()["203.0.113.9"]["pool"] == "blue", describe=install.ledger)
+    install.settled()
+
+
 def test_a_part_of_the_ledger_deleted_while_no_controller_runs_is_recalled(install):
     install.pool("blue", "198.51.100.0/26")
     first = install.start()
