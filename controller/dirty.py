@@ -10,7 +10,8 @@
     configuration                            users of entries in changed pools and reserved    placement, if an advertisement
                                              ranges, and all that wait                         or a pool changed
     Node, roster, EndpointSlice              none                                              placement of entries that prefer the
-                                                                                               node, or that the Service uses
+                                                                                               node, that it may take over, or that
+                                                                                               the Service uses
 
 A property test holds the result equal to deciding everything anew.
 """
@@ -150,6 +151,8 @@ class Dirty:
             return
         old = self.world.ledger.entry(entry.address)
         self.world.put(entry)
+        if old is not None and old.announcer != entry.announcer:
+            self.placements.add(entry.address)
         if not self.world.is_written(entry.address) or _users(old) != _users(entry):
             self.agenda.mark_all({user.key for user in (*_users(old), *entry.services)})
 
@@ -170,10 +173,12 @@ class Dirty:
     # -- placement -----------------------------------------------------------------------------------------------------------------
 
     def nodes_changed(self, names: Iterable[str]) -> None:
-        """Mark the entries that prefer one of these nodes."""
+        """Mark the entries that prefer one of these nodes, and those that another node than the preferred one may take over."""
         changed = set(names)
-        if any(self.world.load[name] for name in changed):
-            self.placements.update(e.address for e in self.world.ledger.entries() if e.announcer in changed)
+        configuration = self.world.configuration
+        preemptible = {pool.name for pool in configuration.pools if any(a.may_preempt(pool.name) for a in configuration.l2_advertisements)}
+        if preemptible or any(self.world.load[name] for name in changed):
+            self.placements.update(e.address for e in self.world.ledger.entries() if e.announcer in changed or e.pool in preemptible)
 
     def endpoints_changed(self, service: ObjectKey) -> None:
         """Mark the entries that the Service uses."""

@@ -1,14 +1,15 @@
 """Which node an entry of the ledger prefers as announcer (D7), and when another one is to be preferred.
 
     at creation:  what ``settle`` would choose, with the loads as they are
-    later:        only when the preferred node is no candidate any more, or when a person asks (annotation ``announcer``), and then whoever
-                  the speakers elect now: they have moved the IP already, and it must not move twice
+    later:        when the preferred node is no candidate any more, or when a person asks (annotation ``announcer``), and then whoever
+                  the speakers elect now: they have moved the IP already, and it must not move twice;
+                  else only by ``preemption``, which reads the election
 
 The load of a node is the number of entries that prefer it. An entry without preferred announcer stays so: giving it one later would move
 an IP for the sake of balance only.
 """
 
-from baremetal_lb.election.elect import ElectionInput, elect
+from baremetal_lb.election.elect import Election, ElectionInput, elect
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.views import LedgerEntry, ServiceView
 from baremetal_lb.settle.placement import preferred_announcer
@@ -20,19 +21,22 @@ def preferred_at_creation(world: World, service: ServiceView, address: IPAddress
     return preferred_announcer(_subject(world, address, (service,), sibling=sibling), world.load)
 
 
-def preferred_now(world: World, entry: LedgerEntry) -> str | None:
-    """Return the node that a written entry is to prefer from now on; its own announcer when nothing is to change."""
+def preferred_now(world: World, entry: LedgerEntry) -> tuple[str | None, Election | None]:
+    """Return the node that a written entry is to prefer from now on: its own announcer when nothing is to change.
+
+    With it comes the election that the entry's announcer has won; None if it has not, or there is nothing to elect.
+    """
     services = world.users_of(entry)
     wanted = any(service.wanted_announcer for service in services)
     if not services or (entry.announcer is None and not wanted):
-        return entry.announcer
+        return entry.announcer, None
     result = elect(_subject(world, entry.address, services, preferred=entry.announcer, sibling=_sibling(world, entry)))
     if result.announcer is None:
-        return entry.announcer
+        return entry.announcer, None
     if entry.announcer is None:
         asked_for = {service.wanted_announcer for service in services}
-        return result.announcer if result.announcer in asked_for else None
-    return result.announcer
+        return (result.announcer if result.announcer in asked_for else None), None
+    return result.announcer, result if result.announcer == entry.announcer else None
 
 
 def _subject(

@@ -24,6 +24,7 @@ from controller.entry_writes import EntryWriter
 from controller.garbage import Garbage, StatusRecord
 from controller.outcome import Superseded, Unfinished
 from controller.placement import preferred_now
+from controller.preemption import Preemption
 from controller.report import Report
 from controller.resources import POOL, Resources, gauges, path_of
 
@@ -109,54 +110,89 @@ class Statuses:
 
 
 class Placement:
-    """Rewrites preferred announcers that cannot announce any more, or that a person wants elsewhere."""
+    """Rewrites preferred announcers that cannot announce any more, that a person wants elsewhere, or that a better node takes over from."""
 
     def __init__(self, dirty: Dirty, entries: EntryWriter, *, delay_s: float) -> None:
         self._dirty, self._world, self._entries = dirty, dirty.world, entries
         self._delay = int(delay_s * SECOND)
         self._since: dict[IPAddress, int] = {}
         """Since when another node should be preferred (monotonic, ns)."""
+        self._preemption = Preemption()
+        self._timers: dict[IPAddress, asyncio.TimerHandle] = {}
+        """The next look at each address that waits for its time."""
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
         """Look at what may have to be placed anew, until cancelled."""
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            looked_at, self._dirty.placements = self._dirty.placements, set()
-            for count, address in enumerate(sorted(looked_at, key=lambda a: (a.version, int(a)))):
-                if count % 50 == 49:
-                    await asyncio.sleep(0)
-                await self._look(address)
+        self._since.clear()
+        self._preemption.clear()
+        try:
+            while True:
+                await self.wake.wait()
+                self.wake.clear()
+                looked_at, self._dirty.placements = self._dirty.placements, set()
+                for count, address in enumerate(sorted(looked_at, key=lambda a: (a.version, int(a)))):
+                    if count % 50 == 49:
+                        await asyncio.sleep(0)
+                    await self._look(address)
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
 
     async def _look(self, address: IPAddress) -> None:
         now = time.monotonic_ns()
         entry = self._world.ledger.entry(address)
-        wanted = preferred_now(self._world, entry) if entry is not None and entry.owner == self._world.owner else None
-        if entry is None or wanted == entry.announcer:
-            self._since.pop(address, None)
+        if entry is None or entry.owner != self._world.owner:
+            self._settle(address)
             return
-        is_asked_for = any(service.wanted_announcer == wanted for service in self._world.users_of(entry))
-        wait = self._since.setdefault(address, now) + self._delay - now
-        if wait > 0 and not is_asked_for:
+        wanted, election = preferred_now(self._world, entry)
+        if wanted == entry.announcer:
+            self._since.pop(address, None)
+            wait = self._preemption.due(address, election, now=now) if election is not None else None
+            if wait is None or election is None:
+                self._settle(address)
+                return
+            wanted, reason = election.best, "Preemption"
+        else:
+            self._preemption.forget(address)
+            is_asked_for = any(service.wanted_announcer == wanted for service in self._world.users_of(entry))
+            wait = 0 if is_asked_for else self._since.setdefault(address, now) + self._delay - now
+            reason = "AskedFor" if is_asked_for else "Ineligible"
+        if wait > 0:
             self._again(address, wait / SECOND)
             return
-        self._since.pop(address, None)
-        self._world.put(replace(entry, announcer=wanted))
+        moved = replace(entry, announcer=wanted)
+        self._world.put(moved)
         try:
             await self._entries.write(address)
         except (Superseded, Unfinished) as error:
             log.warning("announcer_not_written", ip=address, error=str(error))
+            if self._world.ledger.entry(address) == moved:
+                self._world.put(entry)  # else the next look would find all as it should be
             self._again(address, RETRY_S)
         else:
-            log.info("preferred_announcer_changed", ip=address, before=entry.announcer, announcer=wanted)
+            self._settle(address)
+            log.info("preferred_announcer_changed", ip=address, before=entry.announcer, announcer=wanted, reason=reason)
+
+    def _settle(self, address: IPAddress) -> None:
+        """Wait for nothing any more."""
+        self._since.pop(address, None)
+        self._preemption.forget(address)
+        timer = self._timers.pop(address, None)
+        if timer is not None:
+            timer.cancel()
 
     def _again(self, address: IPAddress, after_s: float) -> None:
         def look() -> None:
+            self._timers.pop(address, None)
             self._dirty.placements.add(address)
             self.wake.set()
 
-        asyncio.get_running_loop().call_later(after_s, look)
+        before = self._timers.pop(address, None)
+        if before is not None:
+            before.cancel()
+        self._timers[address] = asyncio.get_running_loop().call_later(after_s, look)
 
 
 class Holds:

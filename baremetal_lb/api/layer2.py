@@ -41,11 +41,15 @@ class PreemptionModel(ApiModel):
     model_config = with_rules(("!has(self.delay) || self.policy == 'Delayed'", "delay has a meaning with policy Delayed only"))
 
     policy: Literal["Never", "Delayed"] = Field(
-        "Never", description="Never (default): a returning node does not take an IP back until it has to. Delayed: it does after delay."
+        "Never",
+        description="Never (default): a node that comes back, or gets a greater weight, takes no IP over while its announcer can go on. "
+        "Delayed: a candidate with a greater sum of weights in preferredNodeSelectors takes it over after delay, the new node "
+        "answering before the old one stops. Without weights no candidate is better than another.",
     )
     delay: Duration | None = Field(
         None,
-        description="How long the better candidate must have been there without a break. Default with policy Delayed: 60s.",
+        description="How long the better candidate must have been eligible without a break, as the controller sees it; the shortest delay "
+        "counts where several advertisements speak of an IP. Default with policy Delayed: 60s.",
         json_schema_extra=validations(("duration(self) >= duration('0s')", "must be a duration that is not negative")),
     )
 
@@ -73,7 +77,9 @@ class L2AdvertisementSpec(ApiModel):
     preferred_node_selectors: Annotated[list[PreferredNodeSelector], Field(max_length=64)] | None = Field(
         None, description="Soft preferences among the nodes that may announce.", json_schema_extra=ATOMIC
     )
-    preemption: PreemptionModel | None = Field(None, description="Whether a returning node takes IPs back. Absent: Never.")
+    preemption: PreemptionModel | None = Field(
+        None, description="Whether a better node takes IPs over from one that can go on. Absent: Never."
+    )
 
 
 class L2AdvertisementStatus(StatusModel):

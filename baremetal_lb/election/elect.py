@@ -89,7 +89,9 @@ class Election:
     is_pinned: bool = False
     """Elected by wish or by the ledger: while the announcer stays a candidate, no other node's coming or going moves the IP."""
     preemption_delay: int | None = None
-    """After how many ns ``best`` is to replace a worse announcer (the shortest delay asked for); None: never."""
+    """After how many ns a better candidate is to replace the announcer (the shortest delay asked for); None: never."""
+    better: tuple[str, ...] = ()
+    """Candidates with a greater sum of weights than the announcer, by name; told only where there is a ``preemption_delay``."""
 
     @property
     def eligible(self) -> tuple[str, ...]:
@@ -106,17 +108,18 @@ def elect(subject: ElectionInput) -> Election:
     reason = blocked or _reason_without_candidates(subject, claims, candidates)
     if reason is not None:
         return Election(None, candidates=candidates, reason=reason, left_out=left_out)
-    best, announcer, is_pinned = _place(subject, claims, [candidate.node for candidate in candidates if candidate.is_eligible])
+    nodes, are_ready = _foremost(claims, [candidate.node for candidate in candidates if candidate.is_eligible])
+    best, announcer, first_choice = _place(subject, claims, nodes)
+    delay = min((a.preemption_delay for c in claims for a in c.advertisements if a.preemption is PreemptionPolicy.DELAYED), default=None)
     return Election(
         announcer,
-        is_pinned=is_pinned,
+        is_pinned=are_ready and announcer == first_choice,
         interfaces=interfaces_named(_advertisements_on(announcer, subject, claims)),
         candidates=candidates,
         best=best,
         left_out=left_out,
-        preemption_delay=min(
-            (a.preemption_delay for c in claims for a in c.advertisements if a.preemption is PreemptionPolicy.DELAYED), default=None
-        ),
+        preemption_delay=delay,
+        better=() if delay is None or announcer == best else _outweighing(announcer, nodes, subject, claims),
     )
 
 
@@ -193,17 +196,20 @@ def _could_alone(subject: ElectionInput, claim: Claim, candidates: Iterable[Cand
     return any(all(v.reason is None for v in _judge(subject, candidate.node, (claim,))) for candidate in candidates)
 
 
-def _place(subject: ElectionInput, claims: list[Claim], eligible: list[str]) -> tuple[str, str, bool]:
-    """Return the best node, the announcer, and whether it is pinned, among the eligible, of which there is at least one."""
+def _foremost(claims: list[Claim], eligible: list[str]) -> tuple[list[str], bool]:
+    """Return those who have ready endpoints of each Local Service, and True; if nobody has, all eligible, and False."""
     local = [claim for claim in claims if claim.is_local]
     ready = [node for node in eligible if all(node in claim.ready_on for claim in local)]
+    return ready or eligible, bool(ready)
+
+
+def _place(subject: ElectionInput, claims: list[Claim], nodes: list[str]) -> tuple[str, str, str | None]:
+    """Return the best node, the announcer, and who would announce first of all, among these nodes, of which there is at least one."""
     wanted = [claim.service.wanted_announcer for claim in claims if claim.service.wanted_announcer is not None]
-    nodes = ready or eligible
     asked_for = next((node for node in wanted if node in nodes), None)
     best = asked_for or _best(subject, claims, nodes)
     announcer = next((node for node in (asked_for, subject.preferred, subject.current) if node in nodes), None) or best
-    first_choice = wanted[0] if wanted else subject.preferred
-    return best, announcer, bool(ready) and announcer == first_choice
+    return best, announcer, wanted[0] if wanted else subject.preferred
 
 
 def _best(subject: ElectionInput, claims: list[Claim], nodes: list[str]) -> str:
@@ -226,6 +232,12 @@ def _score(node: str, subject: ElectionInput, claims: list[Claim]) -> int:
         for preference in advertisement.preferences
         if preference.selector.matches(labels)
     )
+
+
+def _outweighing(announcer: str, nodes: Iterable[str], subject: ElectionInput, claims: list[Claim]) -> tuple[str, ...]:
+    """Return the nodes with a greater sum of weights than the announcer."""
+    score = _score(announcer, subject, claims)
+    return tuple(node for node in nodes if _score(node, subject, claims) > score)
 
 
 def _advertisements_on(node: str, subject: ElectionInput, claims: list[Claim]) -> tuple[L2Advertisement, ...]:

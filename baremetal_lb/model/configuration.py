@@ -101,6 +101,10 @@ class L2Advertisement:
         """Tell whether it speaks of this pool."""
         return self.pools is None or name in self.pools
 
+    def may_preempt(self, pool: str) -> bool:
+        """Tell whether a node of greater weight may take IPs of this pool from one that announces them well."""
+        return self.preemption is PreemptionPolicy.DELAYED and self.selects_pool(pool)
+
     def selects_node(self, labels: Mapping[str, str]) -> bool:
         """Tell whether a node with these labels may announce."""
         return not self.node_selectors or matches_any(self.node_selectors, labels)

@@ -2,7 +2,8 @@
 
 The election of an IP is held among the Services that share it. The first IP of a dual-stack pair (IPv4) is elected first, and the
 other one takes the same node if it can. Whoever is preferred by the ledger but excluded now gives way to whoever is elected, as the
-controller would write it; an entry that prefers nobody stays so, unless a person asks for the node.
+controller would write it, and so does one from whom a better node takes over (``preemption``); an entry that prefers nobody stays so,
+unless a person asks for the node.
 """
 
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ def settle_announcements(services: tuple[ServiceView, ...], ledger: Ledger, surr
             continue
         sibling = _sibling(entry, ledger, announcements)
         election = elect(surroundings.subject(entry.address, users, preferred=entry.announcer, sibling=sibling))
+        if election.better and entry.announcer is not None:  # preemption has come to its end
+            election = elect(surroundings.subject(entry.address, users, preferred=election.best, sibling=sibling))
         announcements[entry.address] = Announcement(entry.address, users, election)
         is_settled = entry.announcer is None and all(election.announcer != user.wanted_announcer for user in users)
         if not is_settled and election.announcer not in (None, entry.announcer):

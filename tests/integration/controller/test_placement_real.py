@@ -117,6 +117,27 @@ def test_a_person_moves_an_ip_by_an_annotation(install, nodes):
     until(lambda: announcers(install) == [other])
 
 
+def test_a_better_node_takes_an_ip_over_after_the_delay_that_preemption_asks_for(install, nodes):
+    names, _ = nodes
+    path = f"{GROUP}/namespaces/{install.system}/l2advertisements/all"
+    prefers = {"weight": 10, "preference": {"matchLabels": {"tier": "edge"}}}
+    install.server.merge(path, {"spec": {"preferredNodeSelectors": [prefers]}})
+    controller = install.start()
+    install.service("web")
+    endpoints(install, "web", *names)
+    install.all_served(1)
+    (before,) = announcers(install)
+    better = next(name for name in names if name != before)
+    install.server.merge(f"{NODES}/{better}", {"metadata": {"labels": {"tier": "edge"}}})
+    asked_at, mark = time.monotonic(), install.server.audit_mark()
+    install.server.merge(path, {"spec": {"preemption": {"policy": "Delayed", "delay": "2s"}}})
+    until(lambda: announcers(install) != [before], describe=lambda: announcers(install))
+    assert time.monotonic() - asked_at > 2
+    assert announcers(install) == [better]
+    assert [line["reason"] for line in controller.lines("preferred_announcer_changed")] == ["Preemption"]
+    assert install.writes(mark)["update", "ipallocations"] == 1
+
+
 def test_a_local_service_prefers_the_node_with_most_ready_endpoints(install, nodes):
     names, _ = nodes
     endpoints(install, "web", names[2], names[1], names[2])

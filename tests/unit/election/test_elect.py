@@ -255,9 +255,12 @@ def test_placement_follows_wishes_then_ledger_then_sibling(change: dict[str, obj
 def test_a_preferred_announcer_stays_though_a_better_candidate_came_back() -> None:
     weights = (L2Advertisement("w", preferences=(Preference(9, labelled("name", "node-a")),)),)
     election = elect(subject(advertisements=weights, preferred="node-c"))
-    assert (election.announcer, election.best, election.preemption_delay) == ("node-c", "node-a", None)
+    assert (election.announcer, election.best, election.preemption_delay, election.better) == ("node-c", "node-a", None, ())
     delayed = (replace(weights[0], preemption=PreemptionPolicy.DELAYED, preemption_delay=5),)
-    assert elect(subject(advertisements=delayed, preferred="node-c")).preemption_delay == 5
+    election = elect(subject(advertisements=delayed, preferred="node-c"))
+    assert (election.announcer, election.preemption_delay, election.better) == ("node-c", 5, ("node-a",))
+    assert elect(subject(advertisements=delayed, preferred="node-a")).better == ()
+    assert elect(subject(advertisements=delayed, services=(service(wanted_announcer="node-c"),))).better == ()
 
 
 @pytest.mark.parametrize(

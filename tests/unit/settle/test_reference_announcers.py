@@ -222,3 +222,14 @@ def test_an_announcer_that_fell_out_is_replaced_for_good():
     assert other not in (None, winner)
     back = Planned([*without.afterwards(), *(m for m in after if m["metadata"]["name"] == winner)], identity=METALLB)
     assert back.announcement(ip)["announcer"] == other, "a node that comes back takes nothing back"
+
+
+def test_a_better_node_that_comes_back_is_preferred_in_the_end_only_with_preemption():
+    weighted = {"preferredNodeSelectors": [preference("c", 10)]}
+    for preemption, announcer in ((None, "node-a"), ({"policy": "Never"}, "node-a"), ({"policy": "Delayed", "delay": "5m"}, "node-c")):
+        spec = weighted | ({"preemption": preemption} if preemption else {})
+        first = planned(advertisement(**spec), A, service(annotations={"metallb.io/announcer": "node-a"}), EVERYWHERE)
+        objects = [m for m in first.afterwards() if m["kind"] != "Service"]
+        plan = Planned([*objects, B, C, service()], identity=METALLB)
+        assert plan.announcement(IP)["announcer"] == announcer
+        assert [entry.announcer for entry in plan.state.entries] == [announcer]
