@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint fmt crds reference requirements clean setup-demo setup-dev
 BIN := .venv/bin
+# A lab starts a dozen processes of ours: without compiled modules each would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -18,7 +20,7 @@ check: setup-dev ## formatting, lint, types and import contracts, in under a min
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 lint: setup-dev ## lint, and mend what can be mended
 	@$(BIN)/ruff check --fix .

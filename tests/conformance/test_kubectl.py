@@ -100,7 +100,8 @@ def test_get_selects_and_sorts(api: ApiUnderTest, namespace: str) -> None:
 def test_get_watches(api: ApiUnderTest, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/services"
     api("POST", path, service("web"))
-    with api.kubectl_running("-n", namespace, "get", "services", "web", "-w") as process:
+    # A list: the watch of one object by name starts at "now", and would miss a change made before that.
+    with api.kubectl_running("-n", namespace, "get", "services", "-w") as process:
         assert process.stdout is not None
         assert process.stdout.readline().split()[0] == "NAME"
         assert process.stdout.readline().split()[3] == "<pending>"
