@@ -26,7 +26,8 @@ from controller.roster import SpeakerRoster
 
 log = structlog.get_logger(__name__)
 LIST_HOLD_S = 60.0
-"""Seconds for which a list that came back empty, or older than what was seen, takes nothing away."""
+"""Seconds for which a list that came back empty, or older than what was seen, takes nothing away. After that it is listed again: what a
+watch from a wrong list never tells would be missing for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,20 @@ class Observation:
         self._on_entry_lost = on_entry_lost
         self._on_entry_seen = on_entry_seen
         self.reflectors: dict[str, Reflector[Any]] = {
-            "services": Reflector(transport, SERVICES.path(), SERVICE.decoder(identity), self._service),
+            "services": Reflector(transport, SERVICES.path(), SERVICE.decoder(identity), self._service, shrink_hold_s=LIST_HOLD_S),
             "namespaces": Reflector(transport, NAMESPACES.path(), NAMESPACE.decoder(identity), self._namespace, shrink_hold_s=LIST_HOLD_S),
             "nodes": Reflector(transport, NODES.path(), NODE.decoder(identity), self._node, shrink_hold_s=LIST_HOLD_S),
             "endpointslices": Reflector(
                 transport, ENDPOINT_SLICES.path(), ENDPOINT_SLICE.decoder(identity), self._slice, shrink_hold_s=LIST_HOLD_S
             ),
             "leases": Reflector(transport, LEASES.path(namespace), LEASE.decoder(identity), self._lease, on_relist=self._leases_relisted),
-            "ipallocations": Reflector(transport, ours(identity, "ipallocations").path(), IP_ALLOCATION.decoder(identity), self._entry),
+            "ipallocations": Reflector(
+                transport,
+                ours(identity, "ipallocations").path(),
+                IP_ALLOCATION.decoder(identity),
+                self._entry,
+                shrink_hold_s=LIST_HOLD_S,
+            ),
             "servicel2statuses": Reflector(transport, ours(identity, "servicel2statuses").path(namespace), status_record, self._status),
         }
         for kind in CONFIGURATION_KINDS:

@@ -117,7 +117,6 @@ class Inputs:
             status_view,
             self._on_status_object,
             label_selector=status_selector(identity, world.node),
-            shrink_hold_s=0.0,
         )
 
     @property

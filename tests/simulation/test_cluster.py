@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ SEEDS = int(os.environ.get("BMLB_SIMULATION_SEEDS", "5"))
 FIRST = int(os.environ.get("BMLB_SIMULATION_FIRST", "0"))
 SCENES = 4
 REST_S = 90
+Scene = Callable[[WholeCluster], Awaitable[None]]
 
 
 async def pause(cluster: WholeCluster, seconds: float) -> None:
@@ -130,16 +132,15 @@ async def rest(cluster: WholeCluster) -> None:
     cluster.settled_link()
 
 
-async def history(cluster: WholeCluster) -> int:
-    """Live through some scenes; return the writes of the silence after them."""
+async def history(cluster: WholeCluster, scenes: tuple[Scene, ...] = ()) -> int:
+    """Live through these scenes, or as chance has it; return the writes of the silence after them."""
     cluster.start()
     cluster.start()
     for node in cluster.nodes.values():
         node.start()
     for _ in range(5):
         cluster.act()
-    for _ in range(SCENES):
-        scene = cluster.rng.choice([calm_day, calm_day, outage, empty_lists, storm])
+    for scene in scenes or cluster.rng.choices([calm_day, calm_day, outage, empty_lists, storm], k=SCENES):
         cluster.link_laws.note(f"scene: {scene.__name__}")
         await scene(cluster)
     await rest(cluster)
@@ -161,10 +162,19 @@ def _written(cluster: WholeCluster) -> int:
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_no_history_breaks_a_law_of_the_link(seed, tmp_path):
+    _live(seed, tmp_path)
+
+
+@pytest.mark.parametrize("scene", [empty_lists, outage], ids=["empty-lists", "outage"])
+def test_an_api_server_that_was_away_or_wrong_leaves_nothing_behind(scene, tmp_path):
+    _live(7, tmp_path, (scene,))
+
+
+def _live(seed, directory, scenes=()):
     with virtual_time() as loop:
-        cluster = loop.run_until_complete(_made(loop, seed, tmp_path))
+        cluster = loop.run_until_complete(_made(loop, seed, directory))
         with cluster.on_the_wire():
-            written = loop.run_until_complete(history(cluster))
+            written = loop.run_until_complete(history(cluster, scenes))
     assert written == 0, f"a settled cluster was written to {written} times\n" + "\n".join(cluster.link_laws.log)
 
 
