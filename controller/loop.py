@@ -188,6 +188,8 @@ class Loop:
             verdict = self._judge(key)
         self._report.decided.inc()
         self._served += 1
+        if verdict.service is not None and verdict.decision is not None:
+            self._report.announcer_wanted(verdict.service, self._world.nodes)
         if verdict.wait is None:
             self._dirty.waiting.discard(key)
         else:

@@ -3,7 +3,7 @@
 The reason of an event about a "no" is the same token as in the condition; the events of success have the reference's names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Protocol
 
 import structlog
@@ -21,10 +21,15 @@ from controller.decide import Verdict
 log = structlog.get_logger(__name__)
 
 
+WISHES_MAX = 20_000
+"""Services whose last wish for an announcer is remembered."""
+
+
 class ControllerReason(Reason):
     """What the controller reports of itself, beside the allocator's reasons."""
 
     StatusContested = "Somebody else keeps changing the IPs in the status of this Service; they are not put right any more for a while."
+    UnknownAnnouncer = "The annotation announcer names no Node of the cluster; it has no effect."
     LedgerEntryMissing = "The ledger entry of an IP was deleted while a Service has the IP; it is made again."
 
 
@@ -42,6 +47,8 @@ class Report:
     def __init__(self, events: Events, metrics: Metrics) -> None:
         self._events = events
         self._contested: set[tuple[ObjectKey, str]] = set()
+        self._wishes: dict[ObjectKey, tuple[str, str | None]] = {}
+        """(uid, wanted announcer) of Services as they were decided last."""
         self.allocated = metrics.counter("services_allocated", "Services that were given IPs.")
         self.denied = metrics.counter("services_denied", "Services left without (all of) what they ask for, by reason.", ("reason",))
         self.writes = metrics.counter("api_writes", "Writes sent to the API server, by what they write.", ("kind",))
@@ -91,6 +98,20 @@ class Report:
             reason = ControllerReason.StatusContested
             self._event(service, reason.name, reason.sentence, is_warning=True)
             log.warning("status_contested", service=service.key, ips=service.status_ips)
+
+    def announcer_wanted(self, service: ServiceView, nodes: Container[str]) -> None:
+        """Report, when the wish is new, that a Service asks for an announcer that is no Node.
+
+        A Service that has our condition when this process sees it first was told by a predecessor.
+        """
+        wish, known = (service.uid, service.wanted_announcer), self._wishes.pop(service.key, None)
+        self._wishes[service.key] = wish
+        if len(self._wishes) > WISHES_MAX:
+            del self._wishes[next(iter(self._wishes))]
+        is_new = known != wish and (known is not None or service.condition is None)
+        if is_new and service.wanted_announcer is not None and service.wanted_announcer not in nodes:
+            reason = ControllerReason.UnknownAnnouncer
+            self._event(service, reason.name, f"{reason.sentence} {service.wanted_announcer!r}.", is_warning=True)
 
     def entry_missing(self, address: IPAddress, users: Iterable[ServiceView]) -> None:
         """Report that somebody deleted an entry which is in use."""

@@ -154,6 +154,26 @@ def test_a_service_whose_wish_turns_bad_keeps_its_ip_and_says_why(beside):
         beside.server.delete(install.service_path("wisher"))
 
 
+def test_an_announcer_that_is_no_node_is_told_once_and_changes_nothing(beside):
+    install = beside.install
+    first = install.service("first-wish", annotations={"announcer": "nope"})["metadata"]["uid"]
+    later = install.service("later-wish")["metadata"]["uid"]
+    told = [("Normal", "IPAllocated"), ("Warning", "UnknownAnnouncer")]
+    try:
+        until(lambda: install.ips("first-wish") and install.ips("later-wish"))
+        until(lambda: sorted(beside.events(first)) == told, describe=lambda: beside.events(first))
+        install.server.merge(install.service_path("later-wish"), {"metadata": {"annotations": {"baremetal-lb.io/announcer": "nope"}}})
+        until(lambda: sorted(beside.events(later)) == told, describe=lambda: beside.events(later))
+        install.server.merge(install.service_path("later-wish"), {"metadata": {"labels": {"touched": "yes"}}})
+        beside.controller.stop()
+        beside.controller = install.start()
+        beside.holds()
+        assert (sorted(beside.events(first)), sorted(beside.events(later))) == (told, told)
+    finally:
+        for name in ("first-wish", "later-wish"):
+            beside.server.delete(install.service_path(name))
+
+
 OBJECTS = {
     # what is wrong: kind, spec, (Accepted, Degraded), reason
     "a pool that overlaps with an older one": ("IPAddressPool", {"addresses": ["198.51.100.8/29"]}, ("False", "True"), "OverlapsOtherPool"),
@@ -234,6 +254,29 @@ def test_every_kind_of_configuration_says_that_it_is_accepted(beside):
     finally:
         for kind in specs:
             beside.server.delete(beside.path(kind, "fine"))
+
+
+def test_what_is_wrong_is_not_said_again_by_the_next_controller(beside):
+    install = beside.install
+    pool = beside.create("IPAddressPool", "clash", {"addresses": ["198.51.100.8/29"]})["metadata"]["uid"]
+    service = install.service("wrong", annotations={"address-pool": "nope"})["metadata"]["uid"]
+    path = beside.path("IPAddressPool", "clash")
+    try:
+        until(lambda: beside.events(pool) and beside.events(service))
+        mark = beside.server.audit_mark()
+        beside.controller.stop()
+        beside.controller = install.start()
+        beside.holds()
+        writes = install.writes(mark)
+        assert {what for what in writes if what[1] != "ipallocations"} <= {("patch", "services/status"), ("patch", "ipaddresspools/status")}
+        assert writes["patch", "services/status"] == 1
+        assert beside.events(pool) == [("Warning", "OverlapsOtherPool")]
+        assert beside.events(service) == [("Warning", "UnknownPool")]
+        named = [event for event in beside.server.audit(user="controller", verb="patch", since=mark) if event.name == "clash"]
+        assert named == []
+    finally:
+        beside.server.delete(path)
+        beside.server.delete(install.service_path("wrong"))
 
 
 @pytest.mark.parametrize("how", ["deleted", "shrunk"])
