@@ -46,8 +46,14 @@ def refused(install, name, reason):
 
 
 def edit(install, pool, **spec):
-    """Change the spec of a pool."""
-    install.server.merge(f"{GROUP}/namespaces/{install.system}/ipaddresspools/{pool}", {"spec": spec})
+    """Change the spec of a pool, and wait until the controller has it: a Service that is made next may come first otherwise."""
+    edited = install.server.merge(f"{GROUP}/namespaces/{install.system}/ipaddresspools/{pool}", {"spec": spec})
+
+    def is_seen():
+        conditions = install.pool_object(pool).get("status", {}).get("conditions", [])
+        return conditions and all(c["observedGeneration"] == edited["metadata"]["generation"] for c in conditions)
+
+    until(is_seen, describe=lambda: install.pool_object(pool))
 
 
 def reserve(install, name, **spec):
