@@ -80,6 +80,9 @@ class _Reader:
         dropped = [((label_text(reason),), n) for reason, n in counted.drops.items()]
         yield self._counter("layer2_requests_dropped", "Frames without a reply, by reason.", ["reason"], dropped)
         yield self._counter("layer2_conflicts", "Frames in which another host claimed an IP of ours.", [], [((), counted.conflicts)])
+        yield self._counter("layer2_joins_failed", "Multicast groups that the kernel let nobody join.", [], [((), counted.failed_joins)])
+        yield self._counter("layer2_opens_failed", "Interfaces whose sockets did not open; tried again.", [], [((), counted.failed_opens)])
+        yield self._counter("layer2_link_resyncs", "Times that events of links were lost.", [], [((), counted.link_resyncs)])
 
     def _gauge(self, name: str, text: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
         family = GaugeMetricFamily(self._prefix + name, text, labels=labels)
