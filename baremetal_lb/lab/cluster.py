@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from baremetal_lb.api.crds import render
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.resources import LEASES, NAMESPACES, NODES, SERVICES, Resource
+from baremetal_lb.kube.rights import RBAC_GROUP, controller_rules, speaker_rules
 from baremetal_lb.kube.transport import MERGE_PATCH, Transport
 from baremetal_lb.lab.errors import LabError
 from baremetal_lb.lab.layout import POD_LABELS, POD_NAMESPACE, POD_PORT, Layout, Node, Pod
@@ -23,13 +24,16 @@ from baremetal_lb.model.ids import BAREMETAL_LB
 T = TypeVar("T")
 PODS = Resource("", "v1", "pods")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", is_namespaced=False)
-BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", is_namespaced=False)
+ROLES = Resource(RBAC_GROUP, "v1", "clusterroles", is_namespaced=False)
+BINDINGS = Resource(RBAC_GROUP, "v1", "clusterrolebindings", is_namespaced=False)
+_ROLE_PREFIX = "lab-"
 _RESOURCES = {
     "Namespace": NAMESPACES,
     "Node": NODES,
     "Pod": PODS,
     "Service": SERVICES,
     "CustomResourceDefinition": CRDS,
+    "ClusterRole": ROLES,
     "ClusterRoleBinding": BINDINGS,
 }
 _RETRY_S = 0.1
@@ -127,8 +131,8 @@ async def install(cluster: Cluster, layout: Layout, *, users: Sequence[str] = ()
             await cluster.apply(crd)
         for name in (POD_NAMESPACE, SYSTEM_NAMESPACE):
             await cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        for user in users:
-            await cluster.apply(_administrator(user))
+        for manifest in (*_roles(), *map(_binding, users)) if users else ():
+            await cluster.apply(manifest)
         await asyncio.gather(*(_put_node(cluster, node) for node in layout.nodes))
         await asyncio.gather(*(_put_pod(cluster, pod) for pod in layout.pods))
         await _until_established(cluster, crds)
@@ -209,14 +213,25 @@ def _pod_status(pod: Pod, *, is_ready: bool) -> Object:
     }
 
 
-def _administrator(user: str) -> Object:
-    group = "rbac.authorization.k8s.io"
+def _roles() -> tuple[Object, ...]:
+    """Return the rights of the product's processes: what they have in any cluster, and no more."""
+    rules = {"controller": controller_rules(BAREMETAL_LB), "speaker": speaker_rules(BAREMETAL_LB)}
+    return tuple(
+        {"apiVersion": f"{RBAC_GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": f"{_ROLE_PREFIX}{what}"}, "rules": granted}
+        for what, granted in rules.items()
+    )
+
+
+def _binding(user: str) -> Object:
+    """Bind a user to the role of what it is: ``speaker-node1`` to that of speakers."""
+    what = next(what for what in ("kube-proxy", "controller", "speaker") if user.startswith(f"{what}-"))
+    role = "system:node-proxier" if what == "kube-proxy" else f"{_ROLE_PREFIX}{what}"
     return {
-        "apiVersion": f"{group}/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"lab-{user}"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "User", "apiGroup": group, "name": user}],
+        "metadata": {"name": f"{_ROLE_PREFIX}{user}"},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "User", "apiGroup": RBAC_GROUP, "name": user}],
     }
 
 

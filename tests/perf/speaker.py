@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
+from baremetal_lb.kube.rights import speaker_rules
 from tests.support.kubeserver import running_server
-from tests.support.speakers import SpeakerNode, Speakers, install_crds, rules
+from tests.support.speakers import SpeakerNode, Speakers, install_crds
 from tests.support.wait import until
 
 WRITERS = 16
@@ -112,7 +113,7 @@ def main() -> None:
     ):
         install_crds(server)
         for name in ("node1", "node2"):
-            server.grant(f"speaker-{name}", rules(cluster.identity))
+            server.grant(f"speaker-{name}", speaker_rules(cluster.identity))
         cluster.configure()
         nodes = [cluster.node(name) for name in ("node1", "node2")]
         for node in nodes:

@@ -32,23 +32,7 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 POOL_ANNOTATION = "baremetal-lb.io/ip-allocated-from-pool"
 SATISFIED = "baremetal-lb.io/Satisfied"
 ROOT = Path(__file__).parents[2]
-CONFIGURATION = ["ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "bfdprofiles", "communities", "ipreservations"]
 NOT_COUNTED = frozenset({"leases", "events"})
-
-
-RULES = [
-    {"apiGroups": [""], "resources": ["services", "nodes"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
-    {"apiGroups": [""], "resources": ["services/status"], "verbs": ["patch"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch", "create", "update"]},
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
-    {"apiGroups": ["baremetal-lb.io"], "resources": CONFIGURATION, "verbs": ["list", "watch"]},
-    {"apiGroups": ["baremetal-lb.io"], "resources": [f"{plural}/status" for plural in CONFIGURATION], "verbs": ["patch"]},
-    {"apiGroups": ["baremetal-lb.io"], "resources": ["ipallocations"], "verbs": ["get", "list", "watch", "create", "update", "delete"]},
-    {"apiGroups": ["baremetal-lb.io"], "resources": ["servicel2statuses"], "verbs": ["list", "watch", "delete"]},
-]
-"""All that a controller may do."""
 
 
 def install_crds(server: KubeServer) -> None:

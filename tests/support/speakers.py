@@ -39,21 +39,6 @@ OWN_GROUP = BAREMETAL_LB.own_group
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def rules(identity: Identity) -> list[dict[str, list[str]]]:
-    """Return all that a speaker may do."""
-    group = identity.group
-    return [
-        {"apiGroups": [""], "resources": ["services", "nodes"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-        {"apiGroups": [OWN_GROUP], "resources": ["ipallocations"], "verbs": ["list", "watch"]},
-        {"apiGroups": [group], "resources": ["ipaddresspools", "l2advertisements"], "verbs": ["list", "watch"]},
-        {"apiGroups": [group], "resources": ["servicel2statuses"], "verbs": ["list", "watch", "create", "delete"]},
-        {"apiGroups": [group], "resources": ["servicel2statuses/status"], "verbs": ["patch"]},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list", "watch", "create", "patch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
-    ]
-
-
 def install_crds(server: KubeServer, identity: Identity = BAREMETAL_LB) -> None:
     """Have our kinds served."""
     for crd in render(identity):

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.controllers import RULES, Install, running_install
+from baremetal_lb.kube.rights import controller_rules
+from baremetal_lb.model.ids import BAREMETAL_LB
+from tests.support.controllers import Install, running_install
 from tests.support.kubeserver import KubeServer
 
 
@@ -13,7 +15,7 @@ from tests.support.kubeserver import KubeServer
 def controller_rights(kube_server: KubeServer) -> None:
     """Let the users that controllers run as do what a controller may, and nothing else."""
     for user in ("controller", "controller-2"):
-        kube_server.grant(user, RULES)
+        kube_server.grant(user, controller_rules(BAREMETAL_LB))
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from baremetal_lb.cli.plan import app as plan
+from baremetal_lb.kube.rights import speaker_rules
 from baremetal_lb.model.ids import BAREMETAL_LB
 from tests.support.controllers import GROUP, Install
-from tests.support.speakers import Speakers, install_crds, rules
+from tests.support.speakers import Speakers, install_crds
 from tests.support.wait import until
 
 pytestmark = [pytest.mark.netns, pytest.mark.kube]
@@ -19,7 +20,7 @@ FAST = {"lease_duration_s": 3, "renew_deadline_s": 2, "retry_period_s": 0.5}
 def cluster(kube_server, controller_rights, tmp_path):
     """A node with a speaker's rights, on a link with a client."""
     install_crds(kube_server, BAREMETAL_LB)
-    kube_server.grant("speaker-node1", rules(BAREMETAL_LB))
+    kube_server.grant("speaker-node1", speaker_rules(BAREMETAL_LB))
     with Speakers(kube_server, tmp_path) as running:
         yield running
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from baremetal_lb.kube.rights import speaker_rules
 from baremetal_lb.model.ids import IDENTITIES
 from tests.support.kubeserver import KubeServer
-from tests.support.speakers import Speakers, install_crds, rules
+from tests.support.speakers import Speakers, install_crds
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +16,7 @@ def speaker_rights(kube_server: KubeServer) -> None:
     for identity in IDENTITIES.values():
         install_crds(kube_server, identity)
         for number in (1, 2, 3):
-            kube_server.grant(f"speaker-node{number}", rules(identity))
+            kube_server.grant(f"speaker-node{number}", speaker_rules(identity))
 
 
 @pytest.fixture

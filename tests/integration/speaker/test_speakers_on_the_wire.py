@@ -1,14 +1,18 @@
 """Speakers against the real API server, in namespaces on one bridge: who answers, and who takes over."""
 
 import time
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from baremetal_lb.model.ids import METALLB
+from baremetal_lb.model.net import Mac
+from tests.support.frames import STRANGER, arp_request, arp_told
 from tests.support.kubeserver import KubeServer
 from tests.support.speakers import SpeakerNode, Speakers
 from tests.support.wait import until
+from tests.support.wire import Wire
 
 pytestmark = [pytest.mark.netns, pytest.mark.kube]
 IP, IP6, OTHER = "198.51.100.200", "2001:db8::200", "198.51.100.201"
@@ -112,6 +116,25 @@ def test_a_pulled_cable_moves_the_ip(cluster: Speakers):
     node2.until_ready()
     node1.host.cut()
     cluster.until_answered(IP, by=node2, deadline_s=3)
+
+
+def test_frames_that_got_no_answer_are_in_the_metrics_by_reason(cluster: Speakers):
+    node1 = cluster.node("node1")
+    cluster.configure()
+    cluster.service("web", IP, endpoints=["node1"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=20)
+    with Wire(cluster.client) as wire:
+        wire.send(arp_request(IPv4Address(IP), mac=Mac.parse(cluster.client.mac))[:30])
+        wire.send(arp_told(STRANGER, IPv4Address(IP)))
+
+        def metrics() -> str:
+            return node1.get("/metrics", 9121)[1]
+
+        until(lambda: "baremetal_lb_layer2_conflicts_total 1.0" in metrics(), describe=metrics)
+    for reason in ("TooShort", "ForeignAnnouncement"):
+        assert f'baremetal_lb_layer2_requests_dropped_total{{reason="{reason}"}} 1.0' in metrics()
+    for name in ("joins_failed", "opens_failed", "link_resyncs"):
+        assert f"baremetal_lb_layer2_{name}_total 0.0" in metrics()
 
 
 def test_ledger_and_status_must_both_name_the_ip(cluster: Speakers):
