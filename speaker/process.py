@@ -4,7 +4,7 @@
             API there  -> list everything, then decide
             API away   -> state file, decide on that; what is listed later replaces it
     serve:  reflectors, loop, Lease, status objects, state file, health
-    leave:  Lease released -> this node no longer counts as serving -> others take over, each heard or half a second awaited
+    leave:  Lease released -> this node no longer counts as serving -> others take over, each heard or two seconds awaited
             -> status objects removed -> exit
 
 A failure of one task is a fault of ours and ends the process: the supervisor starts it again, within the time that its Lease is good.

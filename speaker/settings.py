@@ -54,7 +54,7 @@ class Settings:
     the API server is slow. Must be the same on all speakers, and more than twice the interval."""
     api_patience_s: float = 2.0
     """Seconds that a starting speaker waits for the API server before it starts from the state file."""
-    handover_limit_s: float = 1.5
+    handover_limit_s: float = 2.5
     """Seconds that a speaker told to stop goes on answering, at most, until another one has taken its IPs over."""
     list_hold_s: float = 60.0
     """Seconds for which a list that came back empty, or older than what was seen, takes nothing away."""

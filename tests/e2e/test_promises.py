@@ -22,7 +22,7 @@ from tests.support.wait import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns, pytest.mark.kube]
 ALLOCATIONS = ours(BAREMETAL_LB, "ipallocations")
-OUTAGE_S = 20
+OUTAGE_S = 60
 TAKE_OVER_S = 20
 """A Lease of a killed speaker is dead after 4 s; the rest is the machine's load."""
 

@@ -1,6 +1,7 @@
 """Speakers against the real API server, in namespaces on one bridge: who answers, and who takes over."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -158,6 +159,40 @@ def test_ledger_and_status_must_both_name_the_ip(cluster: Speakers):
     until(lambda: not cluster.statuses(), describe=cluster.statuses)
 
 
+def test_all_speakers_are_restarted_in_turn_and_every_ip_stays_answered_by_one(cluster: Speakers):
+    nodes = [cluster.node(name) for name in ("node1", "node2", "node3")]
+    cluster.configure()
+    ips = {f"198.51.100.{130 + number}": nodes[number % 3] for number in range(30)}
+    for number, (ip, node) in enumerate(ips.items()):
+        cluster.service(f"s{number}", ip, endpoints=[other.name for other in nodes], announcer=node.name)
+    for node in nodes:
+        node.until_ready()
+    macs = {node.host.mac for node in nodes}
+
+    def answers() -> dict[str, set[str]]:
+        return {ip: cluster.who_answers(ip, quiet_s=0.03) for ip in ips}
+
+    def each_has_one() -> bool:
+        return all(len(macs & answer) == 1 for answer in answers().values())
+
+    until(each_has_one, 30, describe=answers)
+    for node in nodes:
+        watched = next(ip for ip in ips if cluster.who_answers(ip) == {node.host.mac})
+        asking = Asking(cluster, watched)
+        with ThreadPoolExecutor(1) as pool:
+            leaving = pool.submit(node.terminate)
+            while not leaving.done():
+                asking.until_any(1)
+            leaving.result()
+        asking.until_any(6)
+        assert asking.unanswered == 0
+        assert asking.seconds_of_two < 1.0
+        until(each_has_one, 20, describe=answers)
+        node.start()
+        node.until_ready()
+        until(each_has_one, 20, describe=answers)
+
+
 class Asking:
     """Asks for an IP again and again; counts the questions that nobody answered, and the time in which two did."""
 
@@ -176,3 +211,11 @@ class Asking:
             self.unanswered += not answers
             self.seconds_of_two += (time.monotonic() - begun) if len(answers) > 1 else 0
             alone = alone + 1 if answers == {node.host.mac} else 0
+
+    def until_any(self, times: int) -> None:
+        """Ask some times more, whoever answers."""
+        for _ in range(times):
+            begun = time.monotonic()
+            answers = self._cluster.who_answers(self._ip, quiet_s=0.15)
+            self.unanswered += not answers
+            self.seconds_of_two += (time.monotonic() - begun) if len(answers) > 1 else 0

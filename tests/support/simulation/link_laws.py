@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 
 from baremetal_lb.model.net import IPAddress
-from baremetal_lb.model.time import MILLISECOND, SECOND
+from baremetal_lb.model.time import SECOND
 from tests.support.simulation.laws import Broken
 from tests.support.simulation.speakers import SpeakerNode
 from tests.support.simulation.truth import Truth
 from tests.support.simulation.wire import Wire
 
-NEWS = 2 * SECOND
-"""What may pass between a write and its effect on a node in good weather: a watch event, a turn, a planned move (half a second)."""
+NEWS = 4 * SECOND
+"""What may pass between a write and its effect on a node in good weather: a watch event, a turn, a planned move (two seconds)."""
 GAP = 8 * SECOND
 """What may pass without an answer for an IP after a node died: its Lease's duration, two renewals, a turn."""
-OVERLAP = 1500 * MILLISECOND
+OVERLAP = 3 * SECOND
 """How long two nodes may answer at once in good weather."""
 
 
