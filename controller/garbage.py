@@ -1,7 +1,8 @@
-"""Status objects that nobody looks after any more: of nodes that are gone, or of Services that are.
+"""Status objects that nobody looks after any more: of nodes or speakers that are gone, or of Services that are.
 
 A speaker removes its own ServiceL2Status; this is for those that cannot any more. An object is removed only after its node or Service has
-been gone for a while (the speaker's turn), and only if a live GET of it says so too. Pure, but for the decoder.
+been gone for a while (the speaker's turn), and only if a live GET of it says so too; that of a dead speaker when its Lease is still
+expired then. Pure, but for the decoder.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import msgspec
 from baremetal_lb.kube.records import UNDECODABLE, DecodeError
 from baremetal_lb.kube.structs import BaseRecord, Metadata
 from baremetal_lb.model.ids import ObjectKey, ObjectRef
+from baremetal_lb.model.time import SECOND
+
+DEAD_SPEAKER_GRACE = 2 * SECOND
 
 
 class _Status(BaseRecord):
@@ -62,7 +66,7 @@ class Garbage:
         self._all: dict[ObjectKey, StatusRecord] = {}
         self._by_node: dict[str, set[ObjectKey]] = {}
         self._by_service: dict[ObjectKey, set[ObjectKey]] = {}
-        self._new: set[ObjectKey] = set()
+        self._new: dict[ObjectKey, int] = {}
         self._due: dict[ObjectKey, int] = {}
 
     def status_changed(self, old: StatusRecord | None, new: StatusRecord | None) -> None:
@@ -70,27 +74,31 @@ class Garbage:
         if old is not None:
             self._all.pop(old.key, None)
             self._due.pop(old.key, None)
-            self._new.discard(old.key)
+            self._new.pop(old.key, None)
             _remove(self._by_node, old.node, old.key)
             _remove(self._by_service, old.service, old.key)
         if new is not None:
             self._all[new.key] = new
-            self._new.add(new.key)
+            self._new[new.key] = self._grace
             self._by_node.setdefault(new.node, set()).add(new.key)
             self._by_service.setdefault(new.service, set()).add(new.key)
 
     def node_gone(self, name: str) -> None:
         """Look at what a node left behind."""
-        self._new |= self._by_node.get(name, set())
+        self._new.update(dict.fromkeys(self._by_node.get(name, ()), self._grace))
+
+    def speaker_changed(self, name: str) -> None:
+        """Look soon at what the speaker of a node left behind, if it is dead: others announce by then, and two objects would say so."""
+        self._new.update(dict.fromkeys(self._by_node.get(name, ()), min(self._grace, DEAD_SPEAKER_GRACE)))
 
     def service_gone(self, key: ObjectKey) -> None:
         """Look at what a Service left behind."""
-        self._new |= self._by_service.get(key, set())
+        self._new.update(dict.fromkeys(self._by_service.get(key, ()), self._grace))
 
     def due(self, *, now: int) -> tuple[StatusRecord, ...]:
         """Return the objects that have been looked at for long enough; each is returned once."""
-        for key in self._new:
-            self._due.setdefault(key, now + self._grace)
+        for key, grace in self._new.items():
+            self._due[key] = min(now + grace, self._due.get(key, now + grace))
         self._new.clear()
         ready = sorted(key for key, when in self._due.items() if when <= now)
         for key in ready:

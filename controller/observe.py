@@ -136,6 +136,8 @@ class Observation:
         if nodes:
             self._world.roster = self._knowledge.roster.roster
             self._knowledge.dirty.nodes_changed(nodes)
+            for node in nodes:
+                self._knowledge.garbage.speaker_changed(node)
             self._on_change()
 
     def _leases_relisted(self) -> None:

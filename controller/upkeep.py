@@ -236,14 +236,22 @@ class GarbageRemoval:
         """Look every few seconds, until cancelled."""
         while True:
             for record in self._garbage.due(now=time.monotonic_ns()):
-                if record.node and (record.node not in self._world.nodes or record.service not in self._world.services):
+                if record.node and (self._is_forsaken(record.node) or record.service not in self._world.services):
                     await self._remove(record)
             await asyncio.sleep(GARBAGE_EVERY_S)
 
+    def _is_forsaken(self, node: str) -> bool:
+        """Tell whether a node is gone, or nobody is there to look after its objects: its speaker is dead while others are alive."""
+        members = self._world.roster.members
+        is_dead = node in members and not members[node].is_alive and any(member.is_alive for member in members.values())
+        return node not in self._world.nodes or is_dead
+
     async def _remove(self, record: StatusRecord) -> None:
         try:
-            if await self._is_there(NODES.path(name=record.node)) and await self._is_there(
-                SERVICES.path(record.service.namespace, record.service.name)
+            if (
+                not (record.node in self._world.nodes and self._is_forsaken(record.node))
+                and await self._is_there(NODES.path(name=record.node))
+                and await self._is_there(SERVICES.path(record.service.namespace, record.service.name))
             ):
                 return
             await self._api.remove(self._statuses.path(record.key.namespace, record.key.name), record.uid)

@@ -20,8 +20,8 @@ from baremetal_lb.lab.servers import ControlPlane, ServerOptions, find_or_build,
 from baremetal_lb.model.ids import BAREMETAL_LB, Identity
 from tests.support.wait import until
 
-USERS = ("admin", "controller", "controller-2", "speaker-node1", "speaker-node2", "speaker-node3", "person", "nobody")
-"""Users of the token file; all but admin have no right until a test grants it."""
+USERS = ("admin", "controller", "controller-2", "speaker-node1", "speaker-node2", "speaker-node3", "person", "nobody", "bare-1", "bare-2")
+"""Users of the token file; all but admin have no right until a test grants it. What one test grants, all others see too."""
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 

@@ -163,3 +163,20 @@ def test_status_objects_of_nodes_that_are_gone_are_removed(install, nodes):
     until(lambda: install.server.get(f"{path}/l2-no-such-node") is None, 20)
     assert time.monotonic() - began > 2
     assert install.server.get(f"{path}/l2-{names[0]}") is not None
+
+
+def test_status_objects_of_a_dead_speaker_are_removed_soon_though_its_node_is_there(install, nodes):
+    names, speakers = nodes
+    install.start(leftover_grace_s=60)
+    install.service("web")
+    install.all_served(1)
+    path = f"{GROUP}/namespaces/{install.system}/servicel2statuses"
+    for node in names[:2]:
+        install.server.create(
+            path, {"apiVersion": "baremetal-lb.io/v1beta1", "kind": "ServiceL2Status", "metadata": {"name": f"l2-{node}"}}
+        )
+        status = {"node": node, "serviceName": "web", "serviceNamespace": install.namespace}
+        install.server.merge(f"{path}/l2-{node}/status", {"status": status})
+    speakers.alive.discard(names[0])
+    until(lambda: install.server.get(f"{path}/l2-{names[0]}") is None, 30)
+    assert install.server.get(f"{path}/l2-{names[1]}") is not None

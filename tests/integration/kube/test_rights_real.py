@@ -27,13 +27,13 @@ SPEAKER = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verb
 
 
 async def test_the_controller_s_rights_suffice_for_election_status_and_events(kube_server, kube_namespace):
-    kube_server.grant("controller-2", CONTROLLER)
+    kube_server.grant("bare-1", CONTROLLER)
     spec = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]}
     made = kube_server.create(SERVICES.path(kube_namespace), {"metadata": {"name": "web"}, "spec": spec})
     service = SERVICE.from_manifest(made, BAREMETAL_LB)
     done = []
 
-    async with Transport(kube_server.kubeconfig("controller-2")) as transport:
+    async with Transport(kube_server.kubeconfig("bare-1")) as transport:
         recorder = EventRecorder(transport, "c", "i")
 
         async def lead():
@@ -53,8 +53,8 @@ async def test_the_controller_s_rights_suffice_for_election_status_and_events(ku
 
 
 async def test_a_speaker_s_rights_suffice_for_its_lease(kube_server, kube_namespace):
-    kube_server.grant("speaker-node3", SPEAKER)
-    async with Transport(kube_server.kubeconfig("speaker-node3")) as transport:
+    kube_server.grant("bare-2", SPEAKER)
+    async with Transport(kube_server.kubeconfig("bare-2")) as transport:
         for now_utc in (1, 2):
             await apply_member_lease(
                 transport, ObjectKey(kube_namespace, "speaker-node3"), field_manager="f", holder="node3", duration_s=10, labels={},
