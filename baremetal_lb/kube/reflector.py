@@ -132,7 +132,8 @@ class Reflector(Generic[T]):
         self.problem: str | None = None
         """What keeps it from being up to date, as a sentence; None when nothing does."""
         self.counters: Counter[str] = Counter()
-        """``lists``, ``watches``, ``events``, ``expired``, ``empty_watches``, ``failures``, ``held_lists``, ``nameless``."""
+        """``lists``, ``watches``, ``events``, ``expired``, ``empty_watches``, ``failures``, ``held_lists``, ``nameless``,
+        ``stale_events``."""
 
     @property
     def store(self) -> Mapping[ObjectKey, T]:
@@ -322,8 +323,12 @@ class Reflector(Generic[T]):
         except UNDECODABLE:
             self.counters["nameless"] += 1
             return
-        if event.type == "DELETED":
-            self._store.gone(ObjectKey(meta.namespace, meta.name))
+        key = ObjectKey(meta.namespace, meta.name)
+        if event.type != "BOOKMARK" and 0 < _number(meta.resource_version) < _number(self._store.version(key)):
+            # A watch from an older list replays history: that an object of this name was once deleted takes nothing from today's.
+            self.counters["stale_events"] += 1
+        elif event.type == "DELETED":
+            self._store.gone(key)
         elif event.type != "BOOKMARK":
             self._present(event.object)
         if meta.resource_version:

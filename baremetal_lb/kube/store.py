@@ -65,6 +65,10 @@ class Store(Generic[T]):
         self._problems.pop(key, None)
         self._change(key, None)
 
+    def version(self, key: ObjectKey) -> str:
+        """Return the resourceVersion that an object is known in, "" when it is not known."""
+        return self._versions.get(key, "")
+
     def missing(self, seen: set[ObjectKey]) -> list[ObjectKey]:
         """Return the keys that a list of ``seen`` lacks, sorted."""
         return sorted((self._objects.keys() | self._versions.keys()) - seen)

@@ -97,6 +97,16 @@ async def test_a_bookmark_moves_the_version_that_a_watch_goes_on_from():
         assert all(query.get("allowWatchBookmarks") == "true" for query in script.queries if "watch" in query)
 
 
+async def test_history_that_a_watch_replays_takes_nothing_from_what_is_newer():
+    history = [event("ADDED", service("a", 105, old=1)), event("DELETED", service("a", 110)), event("ADDED", service("b", 140))]
+    script = Script(history)
+    script.items["a"] = service("a", 120)
+    async with reflecting(script) as reflector:
+        await auntil(lambda: len(reflector.store) == 2)
+        assert reflector.changes == [("a", "+"), ("b", "+")]
+        assert reflector.counters["stale_events"] == 2
+
+
 @pytest.mark.parametrize(
     "chunks",
     [
