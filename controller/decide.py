@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from baremetal_lb.ipam.allocator import decide
-from baremetal_lb.ipam.changes import CreateEntry, ServiceChanges, plan_gone, plan_service
+from baremetal_lb.ipam.changes import ServiceChanges, plan_gone, plan_service
 from baremetal_lb.ipam.decision import Decision
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.ipam.requests import handles_service
@@ -99,8 +99,3 @@ def _requested(service: ServiceView) -> Iterable[IPAddress]:
                 yield parse_address(part.strip())
             except ValueError:
                 continue
-
-
-def creates(changes: ServiceChanges) -> tuple[IPAddress, ...]:
-    """Return the addresses that the steps take newly."""
-    return tuple(step.entry.address for step in changes.steps if isinstance(step, CreateEntry))

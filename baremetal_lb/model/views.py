@@ -12,8 +12,6 @@ from enum import Enum
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import Family, IPAddress
 
-EMPTY: Mapping[str, str] = {}
-
 
 class TrafficPolicy(Enum):
     """``spec.externalTrafficPolicy``."""
