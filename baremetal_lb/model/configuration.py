@@ -1,13 +1,14 @@
 """The compiled Configuration: what all accepted custom resources mean together, with every default applied.
 
-Made by ``api.compile``, in a stable order (by age, then name, where order decides; by name elsewhere). Kinds for BGP are added
-with their behaviour.
+Made by ``api.compile``, in a stable order (by age, then name, where order decides; by name elsewhere). The kinds of BGP are in
+``model.bgp``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from baremetal_lb.model.bgp import BGPAdvertisement, BGPPeer
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.labels import LabelSelector, matches_any
 from baremetal_lb.model.net import AddressRange, Family, IPAddress
@@ -139,6 +140,10 @@ class Configuration:
     """By name."""
     reservations: tuple[Reservation, ...] = ()
     """Older first, then by name: where two claim an address, the older one has it."""
+    bgp_peers: tuple[BGPPeer, ...] = ()
+    """By name."""
+    bgp_advertisements: tuple[BGPAdvertisement, ...] = ()
+    """By name."""
 
     def pool(self, name: str) -> Pool | None:
         """Return the pool of this name."""

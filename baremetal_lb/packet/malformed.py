@@ -26,6 +26,13 @@ class MalformedReason(Reason):
     TruncatedOption = "A neighbor discovery option goes beyond the message."
     ProbeWithOption = "A solicitation from the unspecified address has a source link-layer address."
     ProbeToUnicast = "A solicitation from the unspecified address was not sent to a solicited-node group."
+    NoRouterMessage = "The ICMPv6 message is neither a Router Solicitation nor a Router Advertisement."
+    RouterNotLinkLocal = "The source of a Router Advertisement is not a link-local address."
+    NotVersion1 = "The BFD version is not 1."
+    WrongLengthField = "The length that the BFD packet claims is less than its fixed fields need, or more than there is."
+    NoDetectMult = "The BFD Detect Mult is 0."
+    Multipoint = "The BFD Multipoint bit is set; nobody may set it yet."
+    NoDiscriminator = "The BFD packet's own discriminator is 0."
     SolicitedToGroup = "An advertisement to a multicast address has the Solicited flag."
 
 

@@ -6,7 +6,8 @@
     | destination| source | 86dd | 6..  | len |58|ff| source| dest. | type| 0 | ck| flags| target | options ...
 
 Implemented: both messages with their link-layer address option, and every validity check of §7.1.1 and §7.1.2, over untagged Ethernet.
-Not implemented: router messages and redirects; other options are walked over, as §4.6 demands; Secure Neighbor Discovery.
+Not implemented: redirects and Secure Neighbor Discovery; other options are walked over, as §4.6 demands.
+Elsewhere: router messages, in ``router_discovery``.
 Refused: any extension header (RFC 6980 forbids fragments; the others have no use here and would cost the fixed offsets).
 """
 
@@ -90,7 +91,7 @@ def parse(frame: bytes) -> NeighborSolicitation | NeighborAdvertisement:
     # §7.1.1, §7.1.2: "Target Address is not a multicast address."
     if target.is_multicast:
         raise MalformedPacket(MalformedReason.MulticastTarget)
-    options = _options(message[24:])
+    options = link_layer_options(message[24:])
     if message[0] == SOLICITATION:
         sender = options.get(SOURCE_LINK_LAYER)
         if ip_source.is_unspecified:
@@ -144,8 +145,12 @@ def _icmp(frame: bytes) -> bytes:
     return message
 
 
-def _options(octets: bytes) -> dict[int, Mac]:
-    """Return the link-layer addresses by option type; the first of a type counts, others are walked over."""
+def link_layer_options(octets: bytes) -> dict[int, Mac]:
+    """Return the link-layer addresses by option type; the first of a type counts, others are walked over.
+
+    Raises:
+        MalformedPacket: an option is empty or goes beyond the message.
+    """
     found: dict[int, Mac] = {}
     at = 0
     while at < len(octets):

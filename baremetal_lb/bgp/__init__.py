@@ -1,0 +1,1 @@
+"""BGP: which routes go to which peer, and what ExaBGP is told to make it so."""
