@@ -10,6 +10,8 @@ from baremetal_lb.model.reasons import Reason
 class AnnouncerCounters:
     """Totals since the start; protocols are ``arp`` and ``ndp``."""
 
+    requests: Counter[str] = field(default_factory=lambda: Counter(arp=0, ndp=0))
+    """Questions for IPs that are announced, by protocol."""
     replies: Counter[str] = field(default_factory=lambda: Counter(arp=0, ndp=0))
     """Replies sent, by protocol."""
     announcements: Counter[str] = field(default_factory=lambda: Counter(arp=0, ndp=0))

@@ -169,7 +169,7 @@ class AnnouncingInterface:
                 self._counters.drops[DropReason.ReceiveBufferFull] += drops
 
     def _drain(self, opened: socket.socket, reply: Callable[[bytes], Answer], protocol: str) -> None:
-        send, sent, not_announced = opened.send, 0, 0
+        send, sent, not_sent, not_announced = opened.send, 0, 0, 0
         try:
             frames = _READER.read(opened.fileno())
         except BlockingIOError:
@@ -185,12 +185,15 @@ class AnnouncingInterface:
                     send(answer)
                     sent += 1
                 except OSError:
-                    self._counters.drops[DropReason.SendFailed] += 1
+                    not_sent += 1
             elif answer is DropReason.NotAnnounced:
                 not_announced += 1
             else:
                 self._refuse(answer)
+        self._counters.requests[protocol] += sent + not_sent
         self._counters.replies[protocol] += sent
+        if not_sent:
+            self._counters.drops[DropReason.SendFailed] += not_sent
         if not_announced:
             self._counters.drops[DropReason.NotAnnounced] += not_announced
 

@@ -2,10 +2,13 @@
 
     subscribe -> dump of links -> dump of addresses -> table complete -> events
                       ^                                    |
-                      +--- events lost (ENOBUFS), or dump interrupted
+                      +--- dump interrupted                |
+                      +--- queue read to its end <- events lost (ENOBUFS)
 
 While a dump runs, everything that comes (dump and events, in the kernel's order) goes into a new table; the old one stays in use until
-the new one is complete.
+the new one is complete. An overrun socket drops events, and says so once, until all that waits in it was read (NETLINK_S_CONGESTED in
+the kernel's net/netlink/af_netlink.c). A dump asked for earlier would come after events of links whose end was lost, and events that it
+lacks would be lost without a word.
 """
 
 import asyncio
@@ -33,13 +36,15 @@ _FIRST_DUMP_S = 10.0
 class LinkMonitor:
     """Keeps a LinkTable; calls ``on_change`` after each batch of events that changed it, and after each complete dump."""
 
-    def __init__(self, on_change: Callable[[LinkTable], None], counters: AnnouncerCounters) -> None:
+    def __init__(self, on_change: Callable[[LinkTable], None], counters: AnnouncerCounters, *, retry_s: float = _RETRY_S) -> None:
         self._on_change = on_change
         self._counters = counters
+        self._retry_s = retry_s
         self._table = LinkTable()
         self._fresh: LinkTable | None = None
         self._sequence = 0
         self._addresses_asked = False
+        self._is_overrun = False
         self._is_complete = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -71,6 +76,11 @@ class LinkMonitor:
 
     def _start_dump(self) -> None:
         self._retry = None
+        if self._is_overrun:
+            self._on_readable()
+        if self._is_overrun:
+            self._start_dump_later()
+            return
         self._fresh = LinkTable()
         self._addresses_asked = False
         self._ask("links")
@@ -87,8 +97,11 @@ class LinkMonitor:
         """Read everything anew, a little later: what disturbed this time may be going on."""
         self._counters.link_resyncs += 1
         log.info("links_resync", why=why)
+        self._start_dump_later()
+
+    def _start_dump_later(self) -> None:
         if self._retry is None:
-            self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._start_dump)
+            self._retry = asyncio.get_running_loop().call_later(self._retry_s, self._start_dump)
 
     def _on_readable(self) -> None:
         has_changed = False
@@ -96,8 +109,11 @@ class LinkMonitor:
             try:
                 datagram, sender = self._socket.recvfrom(_DATAGRAM)
             except BlockingIOError:
+                self._is_overrun = False
                 break
             except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    self._is_overrun, self._fresh = True, None
                 self._resync("events lost" if error.errno == errno.ENOBUFS else str(error))
                 break
             # Only the kernel (port 0) speaks for the kernel.

@@ -28,10 +28,6 @@ class Health:
     liveness: dict[str, Check] = field(default_factory=dict)
     readiness: dict[str, Check] = field(default_factory=dict)
 
-    def not_ready(self) -> dict[str, str]:
-        """Return what keeps the process from being ready, by name of the check; empty when it is ready."""
-        return {name: complaint for name, complaint in _results(self.readiness) if complaint is not None}
-
 
 def _results(checks: dict[str, Check]) -> Iterable[tuple[str, str | None]]:
     return [(name, check()) for name, check in checks.items()]

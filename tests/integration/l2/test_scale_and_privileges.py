@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from baremetal_lb.host.errors import TemplateBuildFailed
 from baremetal_lb.host.template_builder import build_templates
 from baremetal_lb.l2.filter_plan import MAX_INSTRUCTIONS, plan_arp, plan_ndp
-from baremetal_lb.model.net import Mac
+from baremetal_lb.model.net import IPAddress, Mac
 from tests.support.announcing import AnnouncerProcess
 from tests.support.frames import TEMPLATES, arp_request, solicitation
 from tests.support.netns import Host, Lab
@@ -39,14 +39,24 @@ def client(lab: Lab) -> Host:
     return lab.host("198.51.100.7/24", "2001:db8::7/64")
 
 
-def answered(wire: Wire, mac: Mac, kind: int, frames: list[bytes]) -> int:
-    """Send all, a few at a time, and count the unicast replies of this EtherType."""
-    seen = 0
-    for at in range(0, len(frames), 50):
-        for frame in frames[at : at + 50]:
-            wire.send(frame)
-        seen += wire.count(lambda got: got[:6] == mac.octets and got[12:14] == kind.to_bytes(2, "big"), len(frames[at : at + 50]), 5)
-    return seen
+def answered(wire: Wire, mac: Mac, ips: Sequence[IPAddress]) -> int:
+    """Ask, a few at a time, and count the IPs that were told; as a neighbour does, ask thrice at most (RFC 4861, section 10).
+
+    Between here and the announcer's socket the kernel may drop a frame, when the machine is short of processor time.
+    """
+    missing = set(ips)
+    for _ in range(3):
+        for at in range(0, len(ips), 50):
+            asked = missing.intersection(ips[at : at + 50])
+            for ip in asked:
+                wire.send(arp_request(ip, mac=mac) if isinstance(ip, IPv4Address) else solicitation(ip, mac=mac))
+            missing -= wire.told(mac, asked, deadline_s=5)
+    return len(ips) - len(missing)
+
+
+def nothing_of_ours_is_lost(announcer: AnnouncerProcess) -> bool:
+    """Whether each question that came as far as the socket was read and answered."""
+    return not {"ReceiveBufferFull", "ReceiveFailed", "SendFailed"} & announcer.report()["drops"].keys()
 
 
 def test_ten_thousand_ips_of_each_family_are_joined_and_answered(lab: Lab, node: Host, client: Host):
@@ -57,8 +67,9 @@ def test_ten_thousand_ips_of_each_family_are_joined_and_answered(lab: Lab, node:
     assert node.run("ip", "maddress", "show", "dev", "eth0").count("ff02::1:ff") >= COUNT
     mac = Mac.parse(client.mac)
     with Wire(client) as wire:
-        assert answered(wire, mac, 0x0806, [arp_request(ip, mac=mac) for ip in V4]) == COUNT
-        assert answered(wire, mac, 0x86DD, [solicitation(ip, mac=mac) for ip in V6]) == COUNT
+        assert answered(wire, mac, V4) == COUNT
+        assert answered(wire, mac, V6) == COUNT
+    assert nothing_of_ours_is_lost(announcer)
 
 
 def test_with_hardly_any_kernel_memory_filters_are_coarser_and_all_is_answered(lab: Lab, node: Host, client: Host):
@@ -69,8 +80,9 @@ def test_with_hardly_any_kernel_memory_filters_are_coarser_and_all_is_answered(l
     assert node.run("ip", "maddress", "show", "dev", "eth0").count("ff02::1:ff") >= 100
     mac = Mac.parse(client.mac)
     with Wire(client) as wire:
-        assert answered(wire, mac, 0x0806, [arp_request(ip, mac=mac) for ip in V4[:1_000]]) == 1_000
-        assert answered(wire, mac, 0x86DD, [solicitation(ip, mac=mac) for ip in V6[:100]]) == 100
+        assert answered(wire, mac, V4[:1_000]) == 1_000
+        assert answered(wire, mac, V6[:100]) == 100
+    assert nothing_of_ours_is_lost(announcer)
 
 
 def test_withdrawing_all_but_one_of_ten_thousand_leaves_the_one(lab: Lab, node: Host, client: Host):
@@ -83,7 +95,7 @@ def test_withdrawing_all_but_one_of_ten_thousand_leaves_the_one(lab: Lab, node: 
             wire.send(frame)
         for frame in (solicitation(ip, mac=mac) for ip in V6[-10:]):
             wire.send(frame)
-        assert wire.count(lambda got: got[:6] == mac.octets, 2, 5) == 2
+        assert wire.told(mac, [V4[0], V6[-1]], deadline_s=5) == {V4[0], V6[-1]}
     assert announcer.report()["replies"] == {"arp": 1, "ndp": 1}
     assert node.run("ip", "maddress", "show", "dev", "eth0").count("ff02::1:ff") < 10
 
@@ -113,8 +125,8 @@ def test_net_raw_alone_is_enough(lab: Lab, node: Host, client: Host):
     announcer.announce(ALL[0], ALL[-1])
     mac = Mac.parse(client.mac)
     with Wire(client) as wire:
-        assert answered(wire, mac, 0x0806, [arp_request(V4[0], mac=mac)]) == 1
-        assert answered(wire, mac, 0x86DD, [solicitation(V6[-1], mac=mac)]) == 1
+        assert answered(wire, mac, V4[:1]) == 1
+        assert answered(wire, mac, V6[-1:]) == 1
 
 
 async def test_the_child_process_builds_the_templates_that_scapy_builds_here():

@@ -12,7 +12,9 @@ import pytest
 import structlog
 
 from baremetal_lb.election.reasons import ExclusionReason
-from baremetal_lb.model.ids import BAREMETAL_LB, METALLB, ObjectKey
+from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.model.ids import BAREMETAL_LB, METALLB, Identity, ObjectKey
+from baremetal_lb.telemetry import metric_table
 from baremetal_lb.telemetry.health import Health, serve
 from baremetal_lb.telemetry.logging import REDACTED, configure_logging
 from baremetal_lb.telemetry.metrics import Metrics
@@ -86,19 +88,43 @@ def test_an_exception_is_one_line_of_json(out: io.StringIO) -> None:
 
 def test_metric_names_carry_the_identity_and_reasons_are_label_values() -> None:
     metrics = Metrics(METALLB, with_process=False)
-    metrics.counter("speaker_excluded", "Exclusions.", ("reason",)).inc(ExclusionReason.NoPool, by=2)
+    metrics.counter(metric_table.DENIED).inc(AllocationReason.NoPools, by=2)
     body, content_type = metrics.render()
-    assert b'metallb_speaker_excluded_total{reason="NoPool"} 2.0' in body
+    assert b'metallb_services_denied_total{reason="NoPools"} 2.0' in body
     assert content_type.startswith("text/plain")
 
 
-def test_a_removed_series_is_gone() -> None:
+def test_a_series_is_there_for_as_long_as_what_it_tells_of() -> None:
     metrics = Metrics(BAREMETAL_LB, with_process=False)
-    gauge = metrics.gauge("speaker_announced", "Announced.", ("ip",))
-    gauge.set(1, ip_address("203.0.113.7"))
-    gauge.remove("203.0.113.7")
-    gauge.remove("203.0.113.8")
+    entries = {"203.0.113.7"}
+    metrics.read_at_scrape(lambda: [metrics.family(metric_table.BFD_UP, [((peer,), 1) for peer in entries])])
+    assert b'baremetal_lb_bfd_session_up{peer="203.0.113.7"} 1.0' in metrics.render()[0]
+    entries.clear()
     assert b"203.0.113.7" not in metrics.render()[0]
+
+
+@pytest.mark.parametrize(
+    ("identity", "lines"),
+    [
+        (
+            BAREMETAL_LB,
+            ["# TYPE baremetal_lb_layer2_responses_sent_total counter", 'baremetal_lb_layer2_responses_sent_total{protocol="arp"} 3.0'],
+        ),
+        (METALLB, ["# TYPE metallb_layer2_responses_sent untyped", 'metallb_layer2_responses_sent{protocol="arp"} 3.0']),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_counter_has_the_name_that_dashboards_of_the_identity_ask_for(identity: Identity, lines: list[str]) -> None:
+    metrics = Metrics(identity, with_process=False)
+    metrics.read_at_scrape(lambda: [metrics.family(metric_table.L2_RESPONSES, [(("arp",), 3)])])
+    assert set(lines) <= set(metrics.render()[0].decode().splitlines())
+
+
+def test_nothing_is_exposed_that_nobody_asks_for() -> None:
+    metrics = Metrics(BAREMETAL_LB, with_process=False)
+    metrics.counter(metric_table.ALLOCATED).inc()
+    metrics.histogram(metric_table.TURN_TIME).observe(0.1)
+    assert b"_created" not in metrics.render()[0]
 
 
 @pytest.mark.parametrize("is_one_port", [True, False])
@@ -114,7 +140,6 @@ async def test_readiness_names_what_is_missing(*, is_one_port: bool) -> None:
     ):
         async with client.get(f"http://127.0.0.1:{port}/readyz") as response:
             assert (response.status, await response.text()) == (503, "[+] kubernetes\n[-] sockets: CAP_NET_RAW is missing\n")
-        assert health.not_ready() == {"sockets": "CAP_NET_RAW is missing"}
         complaint = None
         for path, at in (("readyz", port), ("healthz", port), ("metrics", metrics_port)):
             async with client.get(f"http://127.0.0.1:{at}/{path}") as response:
