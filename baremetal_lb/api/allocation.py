@@ -10,15 +10,15 @@ and ``-`` for ``:`` (an object's name has no colons, and one address must have o
 """
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
 from baremetal_lb.api.base import NAME_MAX, ApiModel, Name, NamespaceName, Text, Timestamp, with_rules
+from baremetal_lb.api.names import entry_name
 from baremetal_lb.api.times import format_timestamp, parse_timestamp
 from baremetal_lb.model.ids import Identity, ObjectKey
-from baremetal_lb.model.net import IPAddress, parse_address
+from baremetal_lb.model.net import parse_address
 from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, Port
 
 KIND = "IPAllocation"
@@ -110,23 +110,6 @@ class IPAllocation(ApiModel):
     )
 
     spec: IPAllocationSpec = Field(description="Who has the address.")
-
-
-def entry_name(address: IPAddress) -> str:
-    """Return the name of the entry of an address."""
-    return str(address) if isinstance(address, IPv4Address) else address.exploded.replace(":", "-")
-
-
-def address_of_name(name: str) -> IPAddress:
-    """Return the address whose entry has this name.
-
-    Raises:
-        ValueError: not the name of an entry.
-    """
-    address = parse_address(name.replace("-", ":"))
-    if entry_name(address) != name:
-        raise ValueError(f"{name!r} is not how the entry of {address} is named")
-    return address
 
 
 def to_manifest(entry: LedgerEntry, identity: Identity) -> dict[str, Any]:

@@ -211,6 +211,12 @@ class BGPSessionStatusStatus(ApiModel):
         None, description="State of the BFD session (RFC 5880, section 6.2). Absent: the peer has no BFD profile."
     )
     routes_advertised: Count | None = Field(None, description="Routes that the node advertises to the peer now.")
+    remote_address: Annotated[str, Field(max_length=64)] | None = Field(None, description="Address of the peer that the node calls.")
+    remote_asn: int | None = Field(
+        None, ge=0, le=ASN_MAX, alias="remoteASN", description="AS number that the peer said.", json_schema_extra={"format": "int64"}
+    )
+    reason: Annotated[str, Field(max_length=64)] | None = Field(None, description="Why there is no session, if there is none to be.")
+    message: Text | None = Field(None, description="The same in words.")
 
 
 class BGPSessionStatus(ApiModel):

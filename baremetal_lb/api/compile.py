@@ -9,8 +9,6 @@ Laws, each held by a property test
 * An object whose spec has a fault means what its ``status.lastAccepted`` says, if that compiles, else nothing. So a mistake undoes
   nothing that works, over restarts and for whoever computes it (``plan`` included).
 * Fatal problems speak of the spec as it stands, whether or not an accepted one stands in for it.
-
-Kinds of BGP are validated; what they compile to is added to the Configuration together with its behaviour.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -108,10 +106,15 @@ def compile_objects(
     echo_conflicts(pools, profiles, peers, routes)
     compilation.check_ledger(given)
 
+    bfd = {c.item.name: c.in_force.profile for c in profiles if c.in_force is not None}
     configuration = Configuration(
         pools=tuple(in_force),
         l2_advertisements=tuple(sorted(_resolved(l2, in_force), key=lambda advertisement: advertisement.name)),
         reservations=tuple(c.in_force for c in reservations if c.in_force is not None),
+        bgp_peers=tuple(sorted((c.in_force.resolved(bfd) for c in peers if c.in_force is not None), key=lambda peer: peer.name)),
+        bgp_advertisements=tuple(
+            sorted((c.in_force.resolved(in_force, aliases.values) for c in routes if c.in_force is not None), key=lambda ad: ad.name)
+        ),
     )
     return compilation.result(configuration)
 
@@ -142,14 +145,16 @@ class _Compilation:
         self._uses_last_accepted = uses_last_accepted
         self._claimants: list[Claimant[Any]] = []
 
-    def run(self, kind: str, model: type[S], compiler: Callable[[Item, S], tuple[T, list[Fault]]], claims: Claims[T]) -> list[Claimant[T]]:
+    def run(
+        self, kind: str, model: type[S], compiler: Callable[[Item, S], tuple[T | None, list[Fault]]], claims: Claims[T]
+    ) -> list[Claimant[T]]:
         """Compile all objects of a kind and decide between them; the unnamed ones are judged by themselves only."""
         claimants = [self._claimant(item, model, compiler) for item in self._frames.of(kind)]
         named = [claimant for claimant in claimants if claimant.item.name]
         self._claimants += claimants
         return decide(named, claims)
 
-    def _claimant(self, item: Item, model: type[S], compiler: Callable[[Item, S], tuple[T, list[Fault]]]) -> Claimant[T]:
+    def _claimant(self, item: Item, model: type[S], compiler: Callable[[Item, S], tuple[T | None, list[Fault]]]) -> Claimant[T]:
         current, faults = _draft(item, _read_spec(item, model), compiler)
         claimant = Claimant(item, current, faults=faults)
         if self._uses_last_accepted and item.recorded is not None:
@@ -177,7 +182,7 @@ class _Compilation:
         return Compiled(configuration, tuple(problem for problem, _ in found), accepted, tuple(index for _, index in found))
 
 
-def _draft(item: Item, reading: Reading[S], compiler: Callable[[Item, S], tuple[T, list[Fault]]]) -> tuple[T | None, list[Fault]]:
+def _draft(item: Item, reading: Reading[S], compiler: Callable[[Item, S], tuple[T | None, list[Fault]]]) -> tuple[T | None, list[Fault]]:
     if reading.model is None:
         return None, reading.faults
     value, faults = compiler(item, reading.model)

@@ -1,4 +1,4 @@
-"""BGPAdvertisement: validation (its behaviour comes with the BGP rooms).
+"""BGPAdvertisement: from specs to ``model.bgp.BGPAdvertisement``.
 
 Two advertisements contradict each other where they could give one route two local preferences: on a pool in common, to a peer in common,
 from a node in common, with the same prefix length in a family that the pool has. With service selectors this is known per Service
@@ -8,7 +8,7 @@ An advertisement that was accepted stays in force when a pool appears that it ca
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from baremetal_lb.api.bgp import BGPAdvertisementSpec
 from baremetal_lb.api.communities import BGPCommunity, InvalidForm, parse_community
@@ -19,6 +19,7 @@ from baremetal_lb.api.node_sets import NodeChoice, node_choice
 from baremetal_lb.api.ranges import range_text, widest_prefix_length
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.selectors import compile_selectors, duplicates
+from baremetal_lb.model.bgp import BGPAdvertisement, Community, LargeCommunity, ServiceAddresses
 from baremetal_lb.model.configuration import Pool
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.views import NodeView
@@ -36,6 +37,18 @@ class RouteDraft:
     lengths: tuple[int, int]
     """Aggregation length for IPv4 and for IPv6."""
     has_service_selectors: bool
+    advertisement: BGPAdvertisement
+    """Without its pools and communities, which are looked up later."""
+
+    def resolved(self, pools: Sequence[Pool], aliases: Mapping[str, BGPCommunity]) -> BGPAdvertisement:
+        """Return the advertisement with the pools that are in force and the communities that the aliases stand for."""
+        values = [aliases[text] if text in aliases else parse_community(text) for text in self.communities]
+        return replace(
+            self.advertisement,
+            pools=self.choice.of(pools),
+            communities=tuple(sorted({Community(*value) for value in values if len(value) == 2})),
+            large_communities=tuple(sorted({LargeCommunity(*value) for value in values if len(value) == 3})),
+        )
 
     def length(self, family: Family) -> int:
         """Return the prefix length of routes of a family."""
@@ -43,7 +56,7 @@ class RouteDraft:
 
 
 def compile_bgp_advertisement(
-    item: Item,  # noqa: ARG001  # one signature for all kinds
+    item: Item,
     spec: BGPAdvertisementSpec,
     nodes: Sequence[NodeView],
 ) -> tuple[RouteDraft, list[Fault]]:
@@ -63,6 +76,19 @@ def compile_bgp_advertisement(
             for name, is_given in aggregates.items()
             if is_given
         ]
+    advertisement = BGPAdvertisement(
+        name=item.name,
+        node_selectors=node_selectors,
+        service_selectors=service_selectors,
+        peers=frozenset(spec.peers or ()),
+        aggregation_length=spec.aggregation_length,
+        aggregation_length_v6=spec.aggregation_length_v6,
+        local_pref=spec.local_pref,
+        med=spec.med,
+        as_path_prepend=spec.as_path_prepend,
+        weight_by_endpoints=spec.weight_by_endpoints,
+        service_addresses=frozenset(map(ServiceAddresses, spec.service_addresses)),
+    )
     draft = RouteDraft(
         choice=choice,
         nodes=node_choice(node_selectors, nodes),
@@ -71,6 +97,7 @@ def compile_bgp_advertisement(
         local_pref=spec.local_pref,
         lengths=(spec.aggregation_length, spec.aggregation_length_v6),
         has_service_selectors=bool(service_selectors),
+        advertisement=advertisement,
     )
     return draft, faults
 

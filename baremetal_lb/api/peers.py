@@ -158,6 +158,9 @@ class BGPPeerSpec(ApiModel):
     ebgp_multi_hop: bool = Field(
         default=False, description="The peer, in another autonomous system, is not on a link of the node (default false)."
     )
+    ttl_security: bool = Field(
+        default=False, description="Send packets with TTL 255 and take no other ones (GTSM, RFC 5082); the router must do the same."
+    )
     vrf: Annotated[str, Field(max_length=64)] | None = Field(
         None, description="VRF device to connect from. Absent: the default VRF.", json_schema_extra=NO_BREAK_RULE
     )

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from baremetal_lb.model.reasons import Reason
+
 BASIC_AUTH = "kubernetes.io/basic-auth"
 
 
@@ -57,3 +59,30 @@ def _password(manifest: Mapping[str, Any]) -> str | None:
 def has_control_characters(text: str) -> bool:
     """Tell whether the text has a line break or another control character, which could end a line of a router's configuration."""
     return any(ord(character) < 0x20 or ord(character) == 0x7F for character in text)
+
+
+PASSWORD_MAX = 80
+"""Octets that the kernel takes for TCP MD5 (TCP_MD5SIG_MAXKEYLEN)."""
+
+
+class SecretReason(Reason):
+    """Why a Secret gives no password."""
+
+    SecretMissing = "There is no Secret of this name in the namespace of the install."
+    SecretNotGranted = "The speaker may not read the Secret; the installation has to name it."
+    SecretOfWrongType = "The Secret is not of type kubernetes.io/basic-auth."
+    SecretWithoutPassword = "The Secret has no key password, or an empty one."  # a sentence
+    SecretWithControlCharacters = "The password has a line break or another control character."
+    SecretTooLong = "The password is longer than the 80 octets that the kernel takes."  # a sentence
+
+
+def password_of(manifest: Mapping[str, Any]) -> str | SecretReason:
+    """Return the password that a Secret holds, or why it holds none."""
+    if manifest.get("type") != BASIC_AUTH:
+        return SecretReason.SecretOfWrongType
+    password = _password(manifest)
+    if not password:
+        return SecretReason.SecretWithoutPassword
+    if has_control_characters(password):
+        return SecretReason.SecretWithControlCharacters
+    return password if len(password.encode()) <= PASSWORD_MAX else SecretReason.SecretTooLong

@@ -34,7 +34,8 @@ class Deleting:
         old = self._store.get(target.resource.storage, target.key)
         if old is None:
             raise target.not_found()
-        options = body_of(request, target.resource) if request.body.strip() else {}
+        # The options are in the body, or else in the query: what stands in the query beside a body is overlooked.
+        options: Object = body_of(request, target.resource) if request.body.strip() else {"dryRun": request.query.get("dryRun")}
         for name, field, title in (("uid", "uid", "UID"), ("resourceVersion", "resourceVersion", "ResourceVersion")):
             wanted = (options.get("preconditions") or {}).get(name)
             if wanted is not None and wanted != old["metadata"][field]:
@@ -42,7 +43,7 @@ class Deleting:
                 raise target.conflict(why)
         if target.resource.storage == NAMESPACES and target.name in _PERMANENT:
             raise errors.forbidden("", "namespaces", target.name, "this namespace may not be deleted")
-        if request.query.get("dryRun") or options.get("dryRun"):
+        if options.get("dryRun"):
             return _deleted(target, request, old, now=now)
         last, is_gone = self._delete_one(target.resource.storage, target.key, now)
         return _deleted(target, request, last, now=now) if is_gone else answer(target, request, last, now=now)

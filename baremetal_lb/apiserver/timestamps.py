@@ -6,7 +6,7 @@ in March, so that the leap day comes last.
 
 import re
 
-from baremetal_lb.model.time import MICROSECOND, SECOND
+from baremetal_lb.model.time import SECOND
 
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:([Zz])|([+-])(\d\d):(\d\d))")
 
@@ -33,11 +33,6 @@ def format_time(utc: int) -> str:
     days, second = divmod(utc // SECOND, 86_400)
     year, month, day = _civil(days)
     return f"{year:04}-{month:02}-{day:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
-
-
-def format_micro_time(utc: int) -> str:
-    """Write a metav1.MicroTime, always with six digits: ``2026-01-31T09:05:00.000000Z``."""
-    return f"{format_time(utc)[:-1]}.{utc % SECOND // MICROSECOND:06}Z"
 
 
 def parse_time(text: object) -> int | None:

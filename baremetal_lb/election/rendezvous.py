@@ -10,11 +10,6 @@ from hashlib import sha256
 from baremetal_lb.model.net import IPAddress
 
 
-def rendezvous_order(nodes: Iterable[str], address: IPAddress) -> list[str]:
-    """Return the nodes, first choice first."""
-    return sorted(nodes, key=_weight(address))
-
-
 def rendezvous_first(nodes: Iterable[str], address: IPAddress) -> str:
     """Return the first choice among the nodes, of which there is at least one."""
     return min(nodes, key=_weight(address))

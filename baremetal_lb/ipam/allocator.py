@@ -78,6 +78,49 @@ def decide(service: ServiceView, ledger: Ledger, *, namespaces: Mapping[str, Map
     return _grant(case, found, standing, considered=considered)
 
 
+def consider(
+    service: ServiceView, ledger: Ledger, decision: Decision, *, namespaces: Mapping[str, Mapping[str, str]], now_utc: int
+) -> tuple[PoolVerdict, ...] | Refusal:
+    """Return how each pool stands to a Service beside the decision about it, in the order in which pools are tried without a request.
+
+    The pool that serves it has no reason; every other one has, also one that could serve. A Refusal: no pool is asked at all.
+    """
+    families = needed_families(service)
+    if isinstance(families, Refusal):
+        return families
+    request = sharing_refusal(service) or parse_request(service)
+    if isinstance(request, Refusal):
+        return request
+    case = Case(service, ledger, namespaces.get(service.key.namespace, {}), now_utc, families, request)
+    groups = grouped(ledger.configuration.pools)
+    return tuple(_verdict(case, pool, decision) for pool in (*groups.pinned, *groups.unpinned))
+
+
+def _verdict(case: Case, pool: Pool, decision: Decision) -> PoolVerdict:
+    if pool.name == decision.pool:
+        return PoolVerdict(pool.name)
+    refusal = _refusal_for_new(case, pool)
+    if refusal is None and decision.addresses:
+        refusal = Refusal(AllocationReason.PoolNotNeeded if decision.keeps else AllocationReason.PoolTriedLater)
+    return PoolVerdict(pool.name) if refusal is None else PoolVerdict(pool.name, refusal.reason, refusal.message)
+
+
+def _refusal_for_new(case: Case, pool: Pool) -> Refusal | None:
+    """Return why a pool could give the Service nothing if something new were looked for; None if it could."""
+    request = case.request
+    is_asked_for = any(map(pool.covers, request.addresses)) if request.addresses else request.pool in (None, pool.name)
+    if not is_asked_for:
+        return Refusal(AllocationReason.PoolNotRequested)
+    outcomes: list[Picked | Refusal]
+    if request.addresses:
+        outcomes = [_take_requested(case)]
+    else:
+        refusal = pool_refusal(case, pool, is_automatic=request.pool is None)
+        outcomes = [refusal] if refusal is not None else [pick(case, pool, families) for families in case.attempts]
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    return refusals[0] if len(refusals) == len(outcomes) else None
+
+
 def _is_what_was_asked(request: Request, current: Picked, pool: str | None) -> bool:
     if request.pool is not None and request.pool != pool:
         return False

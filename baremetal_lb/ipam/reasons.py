@@ -4,7 +4,10 @@ from baremetal_lb.model.reasons import Reason
 
 
 class AllocationReason(Reason):
-    """Every "no" of the allocator. Some cost a Service its IP, others only say what was not honoured; the Decision tells which."""
+    """Every "no" of the allocator. Some cost a Service its IP, others only say what was not honoured; the Decision tells which.
+
+    The last ones are told of single pools only, where a Service is explained.
+    """
 
     NotLoadBalancer = "The Service is not of type LoadBalancer."
     ClassNotOurs = "The Service has a loadBalancerClass that this install does not serve."
@@ -43,3 +46,7 @@ class AllocationReason(Reason):
     PoolExhausted = "The pool has no free address."
     QuotaExceeded = "The namespace has used up its quota of the pool."
     NoEligiblePool = "No pool can serve the Service."
+
+    PoolNotRequested = "The Service asks for another pool, or for an IP that is not in this one."
+    PoolNotNeeded = "The pool could serve the Service, which keeps the IP that it has."
+    PoolTriedLater = "The pool could serve the Service; another one is tried before it, and does."

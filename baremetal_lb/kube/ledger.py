@@ -4,7 +4,8 @@ Never server-side apply: two writers of one field manager would overwrite each o
 that is unknown (`Unreachable` with ``was_sent``) is for the caller to find out: read, and compare.
 """
 
-from baremetal_lb.api.allocation import entry_name, to_manifest
+from baremetal_lb.api.allocation import to_manifest
+from baremetal_lb.api.names import entry_name
 from baremetal_lb.kube.errors import ApiError
 from baremetal_lb.kube.records import IP_ALLOCATION
 from baremetal_lb.kube.resources import ours

@@ -99,10 +99,13 @@ async def apply_service_status(
 
     Raises:
         ReplacedObject: the Service that was meant is gone and another one has its name.
-        KubeError: as any request; a 404 when there is none of this name.
+        KubeError: as any request; a 404 when there is none of this name, a conflict when it has changed since it was read.
     """
     path = SERVICES.path(service.key.namespace, service.key.name, "status")
     metadata: dict[str, Any] = {"name": service.key.name, "namespace": service.key.namespace, "uid": service.uid}
+    if service.resource_version:
+        # Decided upon an older Service, it is no longer right: another controller that thinks it leads may have written meanwhile.
+        metadata["resourceVersion"] = service.resource_version
     if pool is not None:
         metadata["annotations"] = {identity.prefix + POOL_ANNOTATION: pool}
     status: dict[str, Any] = {}

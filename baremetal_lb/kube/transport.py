@@ -35,6 +35,10 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 OLDEST_SUPPORTED: Final = (1, 31)
 CONNECT_TIMEOUT_S: Final = 10.0
 DEFAULT_TOTAL_S: Final = 30.0
+_IN_CLUSTER = (
+    "the in-cluster service account, which a container started outside a cluster does not have, nor one that a kubelet started before it "
+    "had heard of the Service kubernetes (the kubelet will start it again)"
+)
 _MALFORMED = (client_config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError)
 """What the client's loaders raise: they meet a malformed file with whatever their code stumbles over."""
 _BODY_LIMIT = 64 * 1024
@@ -115,7 +119,7 @@ class Transport:
                     config_file=str(self._kubeconfig), context=self._context, client_configuration=configuration, persist_config=False
                 )
         except _MALFORMED as error:
-            where = "the in-cluster service account" if self._kubeconfig is None else f"kubeconfig {self._kubeconfig}"
+            where = _IN_CLUSTER if self._kubeconfig is None else f"kubeconfig {self._kubeconfig}"
             raise KubeconfigError(f"cannot use {where}: {error}") from error
         return configuration
 

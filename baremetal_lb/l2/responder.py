@@ -22,6 +22,7 @@ Not implemented: waiting a random time before answers to anycast targets; rate l
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import Generic, TypeVar
 
 from baremetal_lb.l2.reasons import DropReason
 from baremetal_lb.l2.templates import ICMP_LENGTH, Templates, advertisement, fill_arp
@@ -47,26 +48,28 @@ class Conflict:
 
 
 Answer = bytes | Reason | Conflict
+A = TypeVar("A", IPv4Address, IPv6Address)
+P = TypeVar("P")
 
 
-class ArpResponder:
-    """Answers ARP requests for the IPv4 addresses announced on one interface."""
+class _Responder(Generic[A, P]):
+    """What both have in common: the IPs announced on one interface, and what is prepared for each."""
 
     def __init__(self, templates: Templates, mac: Mac, own_macs: Iterable[Mac] = ()) -> None:
         self._templates = templates
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
         self._announced: set[bytes] = set()
-        self._prepared: dict[bytes, bytes] = {}
+        self._prepared: dict[bytes, P] = {}
 
     def __len__(self) -> int:
         return len(self._announced)
 
-    def put(self, addresses: Iterable[IPv4Address]) -> None:
+    def put(self, addresses: Iterable[A]) -> None:
         """Answer for these from now on."""
         self._announced.update(address.packed for address in addresses)
 
-    def remove(self, addresses: Iterable[IPv4Address]) -> None:
+    def remove(self, addresses: Iterable[A]) -> None:
         """Answer for these no more."""
         for address in addresses:
             self._announced.discard(address.packed)
@@ -78,6 +81,10 @@ class ArpResponder:
             self._prepared.clear()
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
+
+
+class ArpResponder(_Responder[IPv4Address, bytes]):
+    """Answers ARP requests for the IPv4 addresses announced on one interface."""
 
     def reply(self, frame: bytes) -> Answer:
         """Return what to send, or why not."""
@@ -141,36 +148,12 @@ class _PreparedAdvertisement:
     to_all_nodes: bytes
 
 
-class NdpResponder:
+class NdpResponder(_Responder[IPv6Address, _PreparedAdvertisement]):
     """Answers Neighbor Solicitations for the IPv6 addresses announced on one interface."""
 
     def __init__(self, templates: Templates, mac: Mac, own_macs: Iterable[Mac] = ()) -> None:
-        self._templates = templates
-        self._mac = mac.octets
-        self._own = frozenset(own.octets for own in (mac, *own_macs))
+        super().__init__(templates, mac, own_macs)
         self._kind = templates.solicited_advertisement[54:56]
-        self._announced: set[bytes] = set()
-        self._prepared: dict[bytes, _PreparedAdvertisement] = {}
-
-    def __len__(self) -> int:
-        return len(self._announced)
-
-    def put(self, addresses: Iterable[IPv6Address]) -> None:
-        """Answer for these from now on."""
-        self._announced.update(address.packed for address in addresses)
-
-    def remove(self, addresses: Iterable[IPv6Address]) -> None:
-        """Answer for these no more."""
-        for address in addresses:
-            self._announced.discard(address.packed)
-            self._prepared.pop(address.packed, None)
-
-    def set_macs(self, mac: Mac, own_macs: Iterable[Mac] = ()) -> None:
-        """Answer with this hardware address from now on; ``own_macs`` are those of the node's other interfaces."""
-        if mac.octets != self._mac:
-            self._prepared.clear()
-        self._mac = mac.octets
-        self._own = frozenset(own.octets for own in (mac, *own_macs))
 
     def reply(self, frame: bytes) -> Answer:
         """Return what to send, or why not."""

@@ -21,6 +21,7 @@ Invariants: nobody dies while frozen; a member that renews at least every durati
 renewal after its duration, counted in time that we heard.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from baremetal_lb.membership.facts import MalformedFacts, MemberFacts, parse
@@ -31,6 +32,8 @@ from baremetal_lb.model.views import LeaseView
 
 LEASE_PREFIX = "speaker-"
 MAX_MEMBERS = 4096
+LOOK_LIMIT = 2 * SECOND
+"""ns by which the Leases of one list may differ and all be up to date: each is renewed once in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class RosterOptions:
     skew_limit: int = 30 * SECOND
     """How far wall clocks of nodes may be apart before a live member is taken for dead until its next renewal."""
     default_duration: int = 4 * SECOND
+    incarnation: int | None = None
+    """Ours, as in our facts: the first own Lease that says it is a renewal of ours, and not what a predecessor left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,8 @@ class LeaseRoster:
         is_stale = known is None and now_utc - lease.renewed_utc > duration + self._options.skew_limit
         self._tracked[node] = _Tracked(facts, lease.holder, lease.renewed_utc, duration, counted_to=now, is_expired=is_stale)
         changes = self._publish(node)
-        return changes + self._own_renewal(now) if node == self._options.node and known is not None else changes
+        is_ours = node == self._options.node and (known is not None or facts.incarnation == self._options.incarnation)
+        return changes + self._own_renewal(now) if is_ours else changes
 
     def lease_gone(self, name: str) -> None:
         """Take the news that a Lease is no more; its member stays until it has been silent for its duration."""
@@ -193,6 +199,20 @@ class LeaseRoster:
         else:
             self._members[node] = after
         return (MemberChange(node, before, after),)
+
+
+def roster_at_a_look(leases: Iterable[LeaseView], options: RosterOptions, *, now_utc: int) -> Roster:
+    """Return the roster as the Leases of one list show it, for whoever has no time to hear silence; ``now_utc`` is ns since the epoch.
+
+    What is past its duration then, by more than LOOK_LIMIT, is dead. The clock is that of whoever renewed a Lease last, a speaker or not,
+    unless all of them are behind ours by more than clocks may be apart: then nobody renews any more.
+    """
+    leases = list(leases)
+    newest = max((lease.renewed_utc for lease in leases), default=0)
+    machine = LeaseRoster(replace(options, skew_limit=LOOK_LIMIT))
+    for lease in leases:
+        machine.lease_seen(lease, now=0, now_utc=max(newest, now_utc - options.skew_limit))
+    return machine.roster
 
 
 def is_same_for_election(before: Member | None, after: Member | None) -> bool:

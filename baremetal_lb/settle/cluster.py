@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import BAREMETAL_LB, Identity, ObjectKey
+from baremetal_lb.model.net import AddressRange
 from baremetal_lb.model.roster import Roster
 from baremetal_lb.model.views import EndpointSliceView, EndpointView, LedgerEntry, NodeView, ServiceView
 
@@ -21,6 +22,8 @@ class ClusterObjects:
     nodes: tuple[NodeView, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels by name; a namespace that is missing has none."""
+    service_cidrs: tuple[AddressRange, ...] = ()
+    """Where cluster IPs of Services are from; without them none is advertised."""
     roster: Roster | None = None
     """None: a speaker serves on every node, with all interfaces."""
 

@@ -1,6 +1,7 @@
 """The settled state of a whole cluster, computed from its objects.
 
-What the controller would have written when it has nothing more to write, and who would announce each IP, with reasons.
+What the controller would have written when it has nothing more to write, who would announce each IP, with reasons, and which routes each
+node would advertise.
 
 A pure function: the two processes do the same piece by piece, ``bmlb plan`` prints it, tests compare a running system with it.
 Settling what is settled changes nothing.
@@ -14,6 +15,7 @@ from baremetal_lb.model.views import LedgerEntry
 from baremetal_lb.settle.addresses import ServiceOutcome, settle_addresses
 from baremetal_lb.settle.announcements import Announcement, settle_announcements
 from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
+from baremetal_lb.settle.routes import SettledRoute, settle_routes
 from baremetal_lb.settle.surroundings import Surroundings
 
 
@@ -27,6 +29,8 @@ class SettledState:
     """The ledger, by address."""
     announcements: tuple[Announcement, ...]
     """By address; one for each IP that a Service of ours has."""
+    routes: tuple[SettledRoute, ...]
+    """By node, peer and prefix."""
     usage: dict[str, dict[Family, FamilyUsage]]
     """By pool."""
 
@@ -36,4 +40,5 @@ def settle(cluster: ClusterObjects, *, options: SettleOptions) -> SettledState:
     outcomes, ledger = settle_addresses(cluster, options)
     views = tuple(outcome.service for outcome in outcomes)
     announcements = settle_announcements(views, ledger, Surroundings(cluster, options))
-    return SettledState(outcomes, ledger.entries(), announcements, {pool: dict(counts) for pool, counts in usage(ledger).items()})
+    routes = settle_routes(views, ledger, cluster, options)
+    return SettledState(outcomes, ledger.entries(), announcements, routes, {pool: dict(counts) for pool, counts in usage(ledger).items()})

@@ -169,6 +169,16 @@ def test_a_dry_run_stores_nothing(api: ApiUnderTest, things: str) -> None:
     assert api("GET", f"{things}/one").code == 404
 
 
+def test_a_dry_run_of_a_deletion_stands_in_its_body_if_it_has_one(api: ApiUnderTest, things: str) -> None:
+    options = {"apiVersion": "v1", "kind": "DeleteOptions"}
+    api("POST", things, thing("one"))
+    assert api("DELETE", f"{things}/one", dryRun="All").code == 200
+    assert api("DELETE", f"{things}/one", {**options, "dryRun": ["All"]}).code == 200
+    assert api("GET", f"{things}/one").code == 200
+    assert api("DELETE", f"{things}/one", options, dryRun="All").code == 200
+    assert api("GET", f"{things}/one").code == 404
+
+
 def test_a_namespace_goes_with_all_that_is_in_it(api: ApiUnderTest, namespace: str, things: str) -> None:
     api("POST", MAPS.format(namespace), config_map("one"))
     api("POST", things, thing("held", finalizers=["example.test/hold"]))

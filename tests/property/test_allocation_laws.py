@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baremetal_lb.ipam.allocator import decide
+from baremetal_lb.ipam.allocator import consider, decide
 from baremetal_lb.ipam.changes import plan_service
+from baremetal_lb.ipam.decision import Refusal
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.sharing import backend_key
 from baremetal_lb.model.configuration import Configuration, Quota
@@ -171,3 +172,21 @@ def test_a_ledger_kept_up_to_date_equals_one_made_from_scratch(configuration, vi
             for view in views:
                 assert ledger.lowest_free(pool_.name, family, view.key) == fresh.lowest_free(pool_.name, family, view.key)
     assert (ledger.used, ledger.held, ledger.foreign) == (fresh.used, fresh.held, fresh.foreign)
+
+
+@given(worlds)
+@settings(max_examples=150, deadline=None)
+def test_a_service_is_explained_as_it_is_decided(world):
+    """One pool at most serves it, the one that the decision names; who is refused is refused by each pool for the reason that it says."""
+    configuration, views = world
+    after, ledger = settled(configuration, views)
+    for view in after:
+        decision = decide(view, ledger, namespaces={}, now_utc=OPTIONS.now_utc)
+        found = consider(view, ledger, decision, namespaces={}, now_utc=OPTIONS.now_utc)
+        if isinstance(found, Refusal):
+            assert decision.reason is not None
+        elif decision.addresses:
+            assert [each.pool for each in found if each.reason is None] == [decision.pool]
+        else:
+            reasons = {each.pool: each.reason for each in found}
+            assert {each.pool: each.reason for each in decision.considered}.items() <= reasons.items()

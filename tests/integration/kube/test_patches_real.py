@@ -40,6 +40,10 @@ class Bench:
         )
         return self.service
 
+    def meddle(self, subresource, patch):
+        """Let somebody else change the Service, and learn of it as from a watch."""
+        self.service = SERVICE.from_manifest(self.server.merge(self.path + subresource, patch), BAREMETAL_LB)
+
     @property
     def live(self):
         return self.server.get(self.path)
@@ -79,9 +83,9 @@ async def test_the_transition_time_moves_with_the_status_only(bench):
     assert await applied(GOOD, 30 * SECOND) == "1970-01-01T00:00:30Z"
 
 
-async def test_clearing_takes_all_of_ours_away_and_nothing_else(bench, kube_server):
+async def test_clearing_takes_all_of_ours_away_and_nothing_else(bench):
     foreign = {"type": "other/Ready", "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    kube_server.merge(f"{bench.path}/status", {"status": {"conditions": [foreign]}})
+    bench.meddle("/status", {"status": {"conditions": [foreign]}})
     await bench.apply(V4, pool="blue", condition=GOOD)
     assert [c["type"] for c in bench.live["status"]["conditions"]] == ["other/Ready", "baremetal-lb.io/Satisfied"]
     view = await bench.apply()
@@ -90,15 +94,23 @@ async def test_clearing_takes_all_of_ours_away_and_nothing_else(bench, kube_serv
     assert bench.live["status"] == {"loadBalancer": {}, "conditions": [foreign]}
 
 
-async def test_a_foreign_ingress_is_overwritten(bench, kube_server):
+async def test_what_was_decided_upon_an_older_service_is_not_written(bench, kube_server):
     kube_server.merge(f"{bench.path}/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.99"}]}}})
+    with pytest.raises(ApiError) as stale:
+        await bench.apply(V4)
+    assert stale.value.is_conflict
+    assert bench.live["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.99"
+
+
+async def test_a_foreign_ingress_is_overwritten(bench):
+    bench.meddle("/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.99"}]}}})
     assert (await bench.apply(V4)).status_ips == (V4,)
 
 
-async def test_what_a_foreign_writer_owns_is_cleared_too(bench, kube_server):
+async def test_what_a_foreign_writer_owns_is_cleared_too(bench):
     name = "baremetal-lb.io/ip-allocated-from-pool"
-    kube_server.merge(f"{bench.path}/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.99"}]}}})
-    kube_server.merge(bench.path, {"metadata": {"annotations": {name: "theirs"}}})
+    bench.meddle("/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.99"}]}}})
+    bench.meddle("", {"metadata": {"annotations": {name: "theirs"}}})
     view = await bench.apply(condition=BAD)
     assert (view.ingress, view.allocated_from_pool, view.condition.reason) == ((), None, "PoolExhausted")
     assert name not in bench.live["metadata"]["annotations"]
@@ -108,6 +120,10 @@ async def test_a_service_made_anew_is_never_given_its_predecessor_s_ip(bench, ku
     old = bench.service
     kube_server.delete(bench.path)
     kube_server.create(SERVICES.path(kube_namespace), {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 1}]}})
+    with pytest.raises(ApiError) as stale:
+        await bench.apply(V4)
+    assert stale.value.is_conflict
+    bench.service = dataclasses.replace(old, resource_version="")
     with pytest.raises(ReplacedObject):
         await bench.apply(V4)
     assert bench.live["status"] == {"loadBalancer": {}}

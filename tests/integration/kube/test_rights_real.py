@@ -30,17 +30,17 @@ async def test_the_controller_s_rights_suffice_for_election_status_and_events(ku
     kube_server.grant("bare-1", CONTROLLER)
     spec = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]}
     made = kube_server.create(SERVICES.path(kube_namespace), {"metadata": {"name": "web"}, "spec": spec})
-    service = SERVICE.from_manifest(made, BAREMETAL_LB)
     done = []
 
     async with Transport(kube_server.kubeconfig("bare-1")) as transport:
         recorder = EventRecorder(transport, "c", "i")
 
         async def lead():
+            service = SERVICE.from_manifest(made, BAREMETAL_LB)
             for ips in ((ip_address("203.0.113.1"),), ()):
                 condition = Condition("Satisfied", is_true=bool(ips), reason="R", message="m")
-                view = await apply_service_status(transport, BAREMETAL_LB, service, ips=ips, pool=None, condition=condition, now_utc=0)
-                done.append(view.status_ips)
+                service = await apply_service_status(transport, BAREMETAL_LB, service, ips=ips, pool=None, condition=condition, now_utc=0)
+                done.append(service.status_ips)
             recorder.record(Regarding(ObjectRef("Service", service.key), "v1"), reason="R", message="m", action="A")
 
         sender = asyncio.create_task(recorder.run())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from baremetal_lb.api.allocation import MalformedEntry, address_of_name, entry_name, from_manifest, to_manifest
+from baremetal_lb.api.allocation import MalformedEntry, from_manifest, to_manifest
+from baremetal_lb.api.names import address_of_name, entry_name
 from baremetal_lb.model.ids import BAREMETAL_LB, METALLB, ObjectKey
 from baremetal_lb.model.net import parse_address
 from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, Port

@@ -400,14 +400,12 @@ VALID = {
             peerPort=1179,
             holdTime="180s",
             keepaliveTime="1m0s",
-            connectTime="1s",
             routerID="10.20.30.40",
             sourceAddress="10.20.30.40",
             enableGracefulRestart=True,
             ebgpMultiHop=True,
-            vrf="foo",
             localASN=65410,
-            disableMP=True,
+            ttlSecurity=True,
             dualStackAddressFamily=True,
         ),
         peer("other", myASN=64509, peerAddress="2.3.4.5", nodeSelectors=[SAME]),
@@ -417,14 +415,11 @@ VALID = {
     "keepalive alone": [peer(keepaliveTime="60s")],
     "an empty secret reference": [peer(password="x", passwordSecret={})],
     "a good secret": [peer(passwordSecret={"name": "key", "namespace": "elsewhere"}), secret(data={"password": b64("nopass")})],
-    "peers of one address in two VRFs": [peer("a"), peer("b", vrf="red")],
     "peers of one address on two nodes": [
         peer("a", nodeSelectors=ON_NODE1),
         peer("b", nodeSelectors=ON_NODE2, routerID="1.2.3.4", myASN=1),
     ],
     "a default BFD profile": [peer(bfdProfile="fast"), profile(), pool("p", "2001:db8::/64"), adv()],
-    "echo and IPv4": [peer(bfdProfile="fast"), profile(echoMode=True), pool("p", "1.2.3.0/24"), adv()],
-    "echo and IPv6 on the link only": [peer(bfdProfile="fast"), profile(echoMode=True), pool("p", "2001:db8::/64"), l2()],
     "a full BFD profile": [
         profile(
             receiveInterval=50, transmitInterval=51, detectMultiplier=52, echoInterval=54, echoMode=False, passiveMode=True, minimumTtl=55
@@ -491,6 +486,21 @@ TOLD = {
         ("IPReservation/b", "spec.addresses[0]", "OverlapsOtherReservation"),
     ),
     "a secret that is not there": ([peer(passwordSecret={"name": "key"})], ("BGPPeer/router", "spec.passwordSecret", "UnknownSecret")),
+    "a keepalive interval": (
+        [peer(holdTime="90s", keepaliveTime="10s")],
+        ("BGPPeer/router", "spec.keepaliveTime", "KeepaliveNotSupported"),
+    ),
+    "a connect time": ([peer(connectTime="1s")], ("BGPPeer/router", "spec.connectTime", "ConnectTimeNotSupported")),
+    "disableMP": ([peer(disableMP=True)], ("BGPPeer/router", "spec.disableMP", "DisableMPWithoutEffect")),
+    "peers of one address in two VRFs": ([peer("a"), peer("b", vrf="red")], ("BGPPeer/b", "spec.vrf", "OutgoingInVRFOnly")),
+    "echo and IPv4": (
+        [peer(bfdProfile="fast"), profile(echoMode=True), pool("p", "1.2.3.0/24"), adv()],
+        ("BFDProfile/fast", "spec.echoMode", "EchoNotSupported"),
+    ),
+    "echo and IPv6 on the link only": (
+        [peer(bfdProfile="fast"), profile(echoMode=True), pool("p", "2001:db8::/64"), l2()],
+        ("BFDProfile/fast", "spec.echoMode", "EchoNotSupported"),
+    ),
     "a name that cannot be": ([pool("Blue")], ("IPAddressPool/Blue", "metadata.name", "InvalidName")),
     "an object of the other identity": (
         [{**pool(), "apiVersion": "metallb.io/v1beta1"}],
@@ -525,7 +535,7 @@ def test_all_problems_of_all_objects_are_told_at_once():
 
 def test_echo_and_ipv6_is_told_to_all_four_objects():
     result = run(pool("p", "2001:db8::/64"), profile(echoMode=True), adv(), peer(bfdProfile="fast"))
-    assert [who for who, _, _ in told(result)] == ["BFDProfile/fast", "BGPAdvertisement/adv", "IPAddressPool/p"]
+    assert [who for who, _, _ in told(result)] == ["BFDProfile/fast", "BFDProfile/fast", "BGPAdvertisement/adv", "IPAddressPool/p"]
 
 
 def test_a_password_is_in_no_problem_and_in_nothing_to_record():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from baremetal_lb.api.crds import file_name, render, to_yaml
@@ -31,10 +32,12 @@ def walk(schema, path=""):
 
 @pytest.mark.parametrize("identity", IDENTITIES.values(), ids=lambda identity: identity.name)
 def test_the_committed_definitions_are_what_bmlb_crds_writes(identity):
-    committed = {path.name: path.read_text(encoding="utf-8") for path in (DEPLOY / identity.name).iterdir()}
-    assert committed == {file_name(crd): to_yaml([crd]) for crd in render(identity)}, (
-        "run: bmlb crds --identity X --directory deploy/crds/X"
-    )
+    committed = {path.name: path.read_text(encoding="utf-8") for path in (DEPLOY / identity.name).glob("*.*.yaml")}
+    rendered = {file_name(crd): to_yaml([crd]) for crd in render(identity)}
+    assert committed.keys() == rendered.keys()
+    assert [name for name in committed if committed[name] != rendered[name]] == [], "run: make crds"
+    kustomization = (DEPLOY / identity.name / "kustomization.yaml").read_text(encoding="utf-8")
+    assert sorted(yaml.safe_load(kustomization)["resources"]) == sorted(committed)
 
 
 @EVERY

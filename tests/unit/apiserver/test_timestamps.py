@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baremetal_lb.apiserver.timestamps import format_age, format_micro_time, format_time, parse_time
+from baremetal_lb.apiserver.timestamps import format_age, format_time, parse_time
 from baremetal_lb.model.time import HOUR, MICROSECOND, MINUTE, SECOND
 
 DAY = 24 * HOUR
@@ -17,8 +17,7 @@ DAY = 24 * HOUR
 def test_times_are_those_of_the_calendar(moment: datetime) -> None:
     moment = moment.replace(tzinfo=UTC)
     ns = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * MICROSECOND
-    assert format_micro_time(ns) == f"{moment:%H:%M:%S.%f}Z".join([f"{moment.year:04}-{moment:%m-%d}T", ""])
-    assert parse_time(format_micro_time(ns)) == ns
+    assert parse_time(f"{moment:%H:%M:%S.%f}Z".join([f"{moment.year:04}-{moment:%m-%d}T", ""])) == ns
     assert parse_time(format_time(ns)) == ns // SECOND * SECOND
 
 

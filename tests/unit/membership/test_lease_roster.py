@@ -3,7 +3,7 @@
 import pytest
 
 from baremetal_lb.membership.facts import MemberFacts, encode
-from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions, is_same_for_election, node_of_lease
+from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions, is_same_for_election, node_of_lease, roster_at_a_look
 from baremetal_lb.membership.reasons import LeaseReason
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.roster import Member
@@ -75,6 +75,17 @@ def test_nobody_ages_while_own_renewals_do_not_come_back() -> None:
     assert world.seconds(4, "me") == []
     assert world.alive == {"me", "a"}
     assert world.seconds(2, "me") == ["a"]
+
+
+def test_a_first_own_lease_is_heard_unless_a_predecessor_left_it() -> None:
+    """Who has just come and is in touch must not yield to an announcer that hands over to it."""
+    for incarnation, is_heard in ((1, True), (2, False)):
+        world = World()
+        world.machine = LeaseRoster(RosterOptions("me", ANNOTATION, incarnation=incarnation))
+        world.renew("me")
+        assert world.machine.is_frozen(now=world.now) is not is_heard
+        world.seconds(1, "me")
+        assert not world.machine.is_frozen(now=world.now)
 
 
 def test_others_renewals_do_not_stand_in_for_our_own() -> None:
@@ -184,3 +195,41 @@ def test_a_new_incarnation_alone_moves_nothing() -> None:
 )
 def test_the_node_is_in_the_name_of_the_lease(name: str, node: str | None) -> None:
     assert node_of_lease(name) == node
+
+
+@pytest.mark.parametrize(
+    ("ages", "ours", "alive"),
+    [
+        ({"a": 0, "b": 1, "c": 5}, 0, {"a", "b", "c"}),
+        ({"a": 0, "b": 7}, 0, {"a"}),
+        ({"a": 0, "b": 7}, -3600, {"a"}),
+        ({"a": 0, "b": 1}, 20, {"a", "b"}),
+        ({"a": 0}, 37, set()),
+        ({"a": 0, "b": 1}, 3600, set()),
+    ],
+    ids=["in time", "one is silent", "our clock is late", "our clock is early", "the only one is silent", "all are silent"],
+)
+def test_one_look_at_the_leases_tells_who_is_alive(ages, ours, alive):
+    """Ages are of Leases (4 s) by the nodes' clock, in seconds; ``ours`` is how far the looker's clock is ahead of it."""
+    world = World()
+    leases = [world.lease(node, renewed_utc=EPOCH - age * SECOND) for node, age in ages.items()]
+    roster = roster_at_a_look(leases, RosterOptions("", ANNOTATION), now_utc=EPOCH + ours * SECOND)
+    assert set(roster.members) == set(ages)
+    assert {node for node, member in roster.members.items() if member.is_alive} == alive
+
+
+def test_at_a_look_nobody_who_left_or_says_nothing_is_a_candidate():
+    world = World()
+    leases = [world.lease("left", holder=""), world.lease("mute", annotations={}), world.lease("here")]
+    roster = roster_at_a_look(leases, RosterOptions("", ANNOTATION), now_utc=EPOCH)
+    assert {node: (member.is_alive, member.is_serving) for node, member in roster.members.items()} == {
+        "here": (True, True),
+        "left": (False, False),
+    }
+
+
+def test_at_a_look_the_controller_s_lease_is_a_clock_too():
+    world = World()
+    leases = [world.lease("a", renewed_utc=EPOCH - 7 * SECOND), LeaseView(ObjectKey("ns", "controller"), "c", renewed_utc=EPOCH)]
+    roster = roster_at_a_look(leases, RosterOptions("", ANNOTATION), now_utc=EPOCH)
+    assert {node: member.is_alive for node, member in roster.members.items()} == {"a": False}
