@@ -29,6 +29,7 @@ from controller.dirty import Dirty
 from controller.entry_writes import EntryWriter
 from controller.outcome import Superseded, Unfinished
 from controller.report import Report
+from controller.world import content
 
 log = structlog.get_logger(__name__)
 
@@ -209,8 +210,7 @@ class ServiceEffects:
         except Superseded:
             raise
         except BaseException:  # also when cancelled: what the API server still has is still taken
-            if self._world.ledger.entry(address) == after:
-                self._world.put(before)
+            self._take_back(before, after)
             raise
         log.info(
             "released",
@@ -218,6 +218,16 @@ class ServiceEffects:
             service=step.entry.services[0].key if step.entry.services else "",
             users=len(after.services) if after else 0,
         )
+
+    def _take_back(self, before: LedgerEntry, after: LedgerEntry | None) -> None:
+        """Mean again what a release that failed had taken out, so that deciding anew finds it."""
+        current = self._world.ledger.entry(before.address)
+        if content(current) == content(after):
+            # The answer to another write may have come meanwhile: what is meant follows from that by now.
+            version = current or before
+            self._world.put(replace(before, uid=version.uid, resource_version=version.resource_version))
+        elif current is not None:  # others joined; their write carries the release, so they are to see to it
+            self._dirty.agenda.mark_all(user.key for user in current.services)
 
 
 def _without(entry: LedgerEntry, uid: str, step: Step) -> LedgerEntry | None:

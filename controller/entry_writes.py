@@ -10,6 +10,9 @@
 To compare: what is found is what we mean (done: our write took effect), or what we knew (it did not: once more), or something else
 (somebody wrote: take it in and decide anew).
 
+What is written must follow from what is there: an entry that another controller made or changed while ours waited for its turn is never
+written over or deleted, though its uid and resourceVersion are known by then (from a watch event); it is taken in, and decided anew.
+
 Writes of one address are serial, and whoever waits for its turn finds its wish fulfilled when the write before it carried the wish along:
 so joins to a shared IP are batched without any timer.
 """
@@ -72,8 +75,8 @@ class EntryWriter:
         self._world = dirty.world
         self._api = api
         self._turns: dict[IPAddress, _Turn] = {}
-        self._doubtful: dict[IPAddress, LedgerEntry | None] = {}
-        """Addresses for which a write was sent whose outcome is still unknown, with what was sent (None: a deletion)."""
+        self._doubtful: dict[IPAddress, tuple[LedgerEntry | None, LedgerEntry | None]] = {}
+        """Addresses with a write whose outcome is still unknown: what was sent (None: a deletion), and what was known then."""
 
     def is_writing(self, address: IPAddress) -> bool:
         """Tell whether a write of this address is under way, so that watch events of it tell nothing new."""
@@ -89,24 +92,27 @@ class EntryWriter:
         """
         if self._world.is_written(address) and address not in self._doubtful and address not in self._turns:
             return
+        base = self._world.confirmed.get(address)
         turn = self._turns.setdefault(address, _Turn())
         turn.wanted += 1
         try:
             async with turn.lock:
-                await self._write(address)
+                await self._write(address, base)
         finally:
             turn.wanted -= 1
             if not turn.wanted:
                 del self._turns[address]
 
-    async def _write(self, address: IPAddress) -> None:
+    async def _write(self, address: IPAddress, base: LedgerEntry | None) -> None:
         for _ in range(ATTEMPTS):
             if address in self._doubtful:
-                await self._look(address, self._world.confirmed.get(address))
+                await self._look(address)
             if self._world.is_written(address):
                 return
             meant, known = self._world.ledger.entry(address), self._world.confirmed.get(address)
-            self._doubtful[address] = meant
+            if known is not None and not _follows(meant, known, base):
+                self._supersede(known)
+            self._doubtful[address] = (meant, known)
             try:
                 await self._send(address, meant, known)
             except ApiError as error:
@@ -147,7 +153,7 @@ class EntryWriter:
         if meant is not None:
             self._world.put(replace(meant, uid=saved.uid, resource_version=saved.resource_version))
 
-    async def _look(self, address: IPAddress, known: LedgerEntry | None) -> None:
+    async def _look(self, address: IPAddress) -> None:
         """Find out what the API server has, and take it in.
 
         Raises:
@@ -155,7 +161,7 @@ class EntryWriter:
             Unfinished: no answer.
         """
         found = await attempt(lambda: self._api.fetch(address))
-        sent = self._doubtful.pop(address, None)
+        sent, known = self._doubtful.pop(address, (None, None))
         if found is None:
             if known is not None:
                 self._world.bury(address, known.uid)
@@ -180,6 +186,15 @@ class EntryWriter:
         self._world.put(found)
         self._dirty.agenda.mark_all(users)
         raise Superseded(f"{found.address} was written by somebody else")
+
+
+def _follows(meant: LedgerEntry | None, known: LedgerEntry | None, base: LedgerEntry | None) -> bool:
+    """Tell whether what is meant was decided upon what is known; a deletion: whether that is what was to be deleted."""
+    if known is None:
+        return True
+    if meant is not None:
+        return (meant.uid, meant.resource_version) == (known.uid, known.resource_version)
+    return base is not None and base.uid == known.uid and content(base) == content(known)
 
 
 async def attempt(request: "Callable[[], Awaitable[LedgerEntry | None]]") -> LedgerEntry | None:

@@ -1,8 +1,9 @@
 """Status objects that nobody looks after any more: of nodes or speakers that are gone, or of Services that are.
 
-A speaker removes its own ServiceL2Status; this is for those that cannot any more. An object is removed only after its node or Service has
-been gone for a while (the speaker's turn), and only if a live GET of it says so too; that of a dead speaker when its Lease is still
-expired then. Pure, but for the decoder.
+A speaker removes its own ServiceL2Status, ServiceBGPStatus and BGPSessionStatus; this is for those that cannot any more. An object is
+removed only after its node or Service has been gone for a while (the speaker's turn), and only if a live GET of it says so too; that of a
+dead speaker when its Lease is still expired then. What is said of BGP stays while the node is there: its engine keeps sessions and routes
+without a speaker. Pure, but for the decoder.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from baremetal_lb.model.ids import ObjectKey, ObjectRef
 from baremetal_lb.model.time import SECOND
 
 DEAD_SPEAKER_GRACE = 2 * SECOND
+LINK_STATUSES = "servicel2statuses"
+PLURALS = (LINK_STATUSES, "servicebgpstatuses", "bgpsessionstatuses")
+NO_SERVICE = ObjectKey("", "")
+Place = tuple[str, ObjectKey]
+Owner = TypeVar("Owner", str, ObjectKey)
 
 
 class _Status(BaseRecord):
@@ -34,16 +40,23 @@ _decode = msgspec.json.Decoder(_Record).decode
 
 @dataclass(frozen=True, slots=True)
 class StatusRecord:
-    """One ServiceL2Status: whose it is, and of what."""
+    """One status object: whose it is, and of what."""
 
     key: ObjectKey
     uid: str
     node: str
     service: ObjectKey
+    """Empty for the status of a session."""
+    plural: str = LINK_STATUSES
+
+    @property
+    def place(self) -> Place:
+        """What no other status object has."""
+        return self.plural, self.key
 
 
-def status_record(data: bytes) -> StatusRecord:
-    """Read a ServiceL2Status.
+def status_record(data: bytes, plural: str = LINK_STATUSES) -> StatusRecord:
+    """Read a status object of a kind.
 
     Raises:
         DecodeError: it is none.
@@ -51,11 +64,10 @@ def status_record(data: bytes) -> StatusRecord:
     try:
         record = _decode(data)
     except UNDECODABLE as error:
-        raise DecodeError(ObjectRef("ServiceL2Status", ObjectKey("", "")), "", str(error)) from None
+        raise DecodeError(ObjectRef(plural, NO_SERVICE), "", str(error)) from None
     status = record.status or _Status()
-    return StatusRecord(
-        record.metadata.key, record.metadata.uid or "", status.node, ObjectKey(status.service_namespace, status.service_name)
-    )
+    service = ObjectKey(status.service_namespace, status.service_name)
+    return StatusRecord(record.metadata.key, record.metadata.uid or "", status.node, service, plural)
 
 
 class Garbage:
@@ -63,25 +75,25 @@ class Garbage:
 
     def __init__(self, grace: int) -> None:
         self._grace = grace
-        self._all: dict[ObjectKey, StatusRecord] = {}
-        self._by_node: dict[str, set[ObjectKey]] = {}
-        self._by_service: dict[ObjectKey, set[ObjectKey]] = {}
-        self._new: dict[ObjectKey, int] = {}
-        self._due: dict[ObjectKey, int] = {}
+        self._all: dict[Place, StatusRecord] = {}
+        self._by_node: dict[str, set[Place]] = {}
+        self._by_service: dict[ObjectKey, set[Place]] = {}
+        self._new: dict[Place, int] = {}
+        self._due: dict[Place, int] = {}
 
     def status_changed(self, old: StatusRecord | None, new: StatusRecord | None) -> None:
         """Take a status object as observed."""
         if old is not None:
-            self._all.pop(old.key, None)
-            self._due.pop(old.key, None)
-            self._new.pop(old.key, None)
-            _remove(self._by_node, old.node, old.key)
-            _remove(self._by_service, old.service, old.key)
+            self._all.pop(old.place, None)
+            self._due.pop(old.place, None)
+            self._new.pop(old.place, None)
+            _remove(self._by_node, old.node, old.place)
+            _remove(self._by_service, old.service, old.place)
         if new is not None:
-            self._all[new.key] = new
-            self._new[new.key] = self._grace
-            self._by_node.setdefault(new.node, set()).add(new.key)
-            self._by_service.setdefault(new.service, set()).add(new.key)
+            self._all[new.place] = new
+            self._new[new.place] = self._grace
+            self._by_node.setdefault(new.node, set()).add(new.place)
+            self._by_service.setdefault(new.service, set()).add(new.place)
 
     def node_gone(self, name: str) -> None:
         """Look at what a node left behind."""
@@ -106,12 +118,9 @@ class Garbage:
         return tuple(self._all[key] for key in ready if key in self._all)
 
 
-Place = TypeVar("Place", str, ObjectKey)
-
-
-def _remove(index: dict[Place, set[ObjectKey]], place: Place, key: ObjectKey) -> None:
-    members = index.get(place)
+def _remove(index: dict[Owner, set[Place]], owner: Owner, place: Place) -> None:
+    members = index.get(owner)
     if members is not None:
-        members.discard(key)
+        members.discard(place)
         if not members:
-            del index[place]
+            del index[owner]

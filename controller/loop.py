@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from baremetal_lb.api.allocation import address_of_name
+from baremetal_lb.api.names import address_of_name
 from baremetal_lb.ipam.adoption import adopt
 from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.kube import memory
@@ -37,7 +37,7 @@ from controller.decide import Verdict, judge
 from controller.effects import ServiceEffects, reserve
 from controller.entry_writes import EntryWriter
 from controller.observe import Knowledge
-from controller.outcome import NotLeading, Superseded, Unfinished
+from controller.outcome import NotLeading, Result, Superseded, Unfinished
 from controller.report import Report
 from controller.settings import Settings
 from controller.upkeep import GarbageRemoval, Holds, Placement, Statuses
@@ -174,11 +174,13 @@ class Loop:
             taken += 1
             if taken % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+            begun = time.perf_counter()
             verdict = self._decide(key)
             if verdict is None:
                 slots.release()
+                self._report.reconciled.observe(time.perf_counter() - begun, Result.UNCHANGED.value)
             else:
-                group.create_task(self._carry_out(verdict, slots))
+                group.create_task(self._carry_out(verdict, slots, begun))
 
     def _decide(self, key: ObjectKey) -> Verdict | None:
         """Decide a key and reserve what it takes; None when nothing is to be done, and the key is let go."""
@@ -186,7 +188,6 @@ class Loop:
         if verdict.decision is not None and verdict.decision.reason is not None and self._knowledge.resources.is_stale:
             self._recompile()  # nobody is refused an IP for a pool that is there already
             verdict = self._judge(key)
-        self._report.decided.inc()
         self._served += 1
         if verdict.service is not None and verdict.decision is not None:
             self._report.announcer_wanted(verdict.service, self._world.nodes)
@@ -206,20 +207,23 @@ class Loop:
     def _judge(self, key: ObjectKey) -> Verdict:
         return judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=_now_utc())
 
-    async def _carry_out(self, verdict: Verdict, slots: asyncio.Semaphore) -> None:
-        key = verdict.key
+    async def _carry_out(self, verdict: Verdict, slots: asyncio.Semaphore, begun: float) -> None:
+        key, result = verdict.key, Result.WRITTEN
         try:
             again = await self._effects.carry_out(verdict)
             self._failures.pop(key, None)
             if again:
                 self._later(key, again / SECOND)
         except NotLeading:
+            result = Result.WITHHELD
             log.info("write_withheld", service=key)
         except Superseded as reason:
+            result = Result.SUPERSEDED
             log.info("decided_again", service=key, reason=str(reason))
             self._failures[key] += 1
             self._later(key, 0.0 if self._failures[key] <= QUICK_RETRIES else self._backoff_s(key))
         except (Unfinished, KubeError) as error:
+            result = Result.UNFINISHED
             self._failures[key] += 1
             wait_s = max(self._backoff_s(key), error.retry_after_s if isinstance(error, Unfinished) else 0.0)
             log.warning("unfinished", service=key, error=str(error), retry_in_s=round(wait_s, 3))
@@ -227,10 +231,12 @@ class Loop:
         except InvariantViolation:
             raise
         except Exception:  # one Service's trouble must not end the work on all others
+            result = Result.FAILED
             self._failures[key] += 1
             log.exception("service_failed", service=key)
             self._later(key, max(1.0, self._backoff_s(key)))
         finally:
+            self._report.reconciled.observe(time.perf_counter() - begun, result.value)
             self._agenda.done(key)
             slots.release()
             if not self._agenda.is_busy:

@@ -20,7 +20,7 @@ from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.views import EndpointSliceView, LeaseView, LedgerEntry, NamespaceView, NodeView, ServiceView
 from controller.dirty import Dirty
-from controller.garbage import Garbage, StatusRecord, status_record
+from controller.garbage import PLURALS, Garbage, StatusRecord, status_record
 from controller.resources import CONFIGURATION_KINDS, Resources
 from controller.roster import SpeakerRoster
 
@@ -74,8 +74,10 @@ class Observation:
                 self._entry,
                 shrink_hold_s=LIST_HOLD_S,
             ),
-            "servicel2statuses": Reflector(transport, ours(identity, "servicel2statuses").path(namespace), status_record, self._status),
         }
+        for plural in PLURALS:
+            decode = partial(status_record, plural=plural)
+            self.reflectors[plural] = Reflector(transport, ours(identity, plural).path(namespace), decode, self._status)
         for kind in CONFIGURATION_KINDS:
             path = ours(identity, kind.plural).path("" if kind.is_cluster_scoped else namespace)
             on_change = partial(self._resource, kind.name)

@@ -1,5 +1,23 @@
 """How a piece of work can end other than well; each says what is to happen next."""
 
+from enum import Enum
+
+
+class Result(Enum):
+    """How taking up a Service ended, for the metrics."""
+
+    UNCHANGED = "unchanged"
+    """All was as it should be; nothing was written."""
+    WRITTEN = "written"
+    SUPERSEDED = "superseded"
+    """The world moved meanwhile; decided anew."""
+    UNFINISHED = "unfinished"
+    """The API server failed; tried again after a while."""
+    WITHHELD = "withheld"
+    """This process does not lead any more."""
+    FAILED = "failed"
+    """A fault of ours; tried again after a while."""
+
 
 class Unfinished(Exception):
     """The environment failed (no answer, 429, 5xx): the same again, after a while. Nothing is assumed of what was sent."""

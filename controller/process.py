@@ -29,6 +29,7 @@ from controller.api import Api
 from controller.dirty import Dirty
 from controller.garbage import Garbage
 from controller.loop import Loop
+from controller.measures import Measures
 from controller.observe import Knowledge, Observation
 from controller.report import Report
 from controller.resources import Resources
@@ -172,6 +173,16 @@ class Controller:
             on_entry_lost=self._loop.entry_lost,
             on_entry_seen=self._loop.entry_seen,
         )
+        measures = Measures(
+            metrics,
+            knowledge,
+            leading=self._elector,
+            term=self._loop,
+            transport=transport,
+            observation=self._observation,
+            recorder=self._recorder,
+        )
+        metrics.read_at_scrape(measures.read)
         state.observation = self._observation
 
     async def run(self, stop: asyncio.Event) -> None:

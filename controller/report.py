@@ -15,6 +15,7 @@ from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.model.views import ServiceView
+from baremetal_lb.telemetry import metric_table as table
 from baremetal_lb.telemetry.metrics import Metrics
 from controller.decide import Verdict
 
@@ -49,13 +50,12 @@ class Report:
         self._contested: set[tuple[ObjectKey, str]] = set()
         self._wishes: dict[ObjectKey, tuple[str, str | None]] = {}
         """(uid, wanted announcer) of Services as they were decided last."""
-        self.allocated = metrics.counter("services_allocated", "Services that were given IPs.")
-        self.denied = metrics.counter("services_denied", "Services left without (all of) what they ask for, by reason.", ("reason",))
-        self.writes = metrics.counter("api_writes", "Writes sent to the API server, by what they write.", ("kind",))
-        self.decided = metrics.counter("decisions", "Services decided.")
-        self.restorations = metrics.counter("status_contested", "Times that a foreign change of a status was only reported.")
-        self.in_use = metrics.gauge("allocator_addresses_in_use_total", "Addresses in use, by pool.", ("pool",))
-        self.capacity = metrics.gauge("allocator_addresses_total", "Addresses that the pool can give.", ("pool",))
+        self.allocated = metrics.counter(table.ALLOCATED)
+        self.denied = metrics.counter(table.DENIED)
+        self.writes = metrics.counter(table.WRITES)
+        self.reconciled = metrics.histogram(table.RECONCILE_TIME)
+        """By Result."""
+        self.restorations = metrics.counter(table.CONTESTED)
 
     def status_written(self, before: ServiceView, after: ServiceView, verdict: Verdict) -> None:
         """Report what a status write changed for users: IPs that came or went, or another reason."""

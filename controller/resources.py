@@ -17,7 +17,6 @@ from baremetal_lb.api.kinds import KINDS, Kind
 from baremetal_lb.ipam.utilization import FamilyUsage, usage
 from baremetal_lb.kube.resources import ours
 from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
-from baremetal_lb.model.net import Family
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.views import NodeView
 from controller.plan import Manifest, conditions_of, pool_counters, status_patch
@@ -76,6 +75,21 @@ class Resources:
         self.to_report.update(self._objects)
         return compiled
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether there is a Configuration."""
+        return self._compiled is not None
+
+    @property
+    def uses_last_accepted(self) -> bool:
+        """Whether an object means what it meant before, since what it says now is wrong."""
+        return self._compiled is not None and any(accepted.uses_last_accepted for accepted in self._compiled.accepted.values())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong with the objects."""
+        return self._compiled.problems if self._compiled is not None else ()
+
     def pool_ref(self, name: str) -> ObjectRef | None:
         """Return the object of a pool, if there is one."""
         ref = ObjectRef(POOL, ObjectKey(self._namespace, name))
@@ -117,12 +131,6 @@ class Resources:
 def _numbers(counted: FamilyUsage) -> Mapping[str, int]:
     numbers = asdict(counted)
     return {name: numbers[name] for name in ("capacity", "allocated", "held", "reserved", "available")}
-
-
-def gauges(world: World) -> Iterable[tuple[str, int, int]]:
-    """Return (pool, addresses in use, capacity) of each pool."""
-    for pool, families in usage(world.ledger).items():
-        yield pool, sum(families[f].allocated for f in Family if f in families), sum(families[f].capacity for f in Family if f in families)
 
 
 def _uid(manifest: Manifest) -> str:

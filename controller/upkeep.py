@@ -21,12 +21,12 @@ from baremetal_lb.model.time import SECOND
 from controller.api import Api
 from controller.dirty import Dirty
 from controller.entry_writes import EntryWriter
-from controller.garbage import Garbage, StatusRecord
+from controller.garbage import LINK_STATUSES, NO_SERVICE, PLURALS, Garbage, StatusRecord
 from controller.outcome import Superseded, Unfinished
 from controller.placement import preferred_now
 from controller.preemption import Preemption
 from controller.report import Report
-from controller.resources import POOL, Resources, gauges, path_of
+from controller.resources import POOL, Resources, path_of
 
 log = structlog.get_logger(__name__)
 RETRY_S = 2.0
@@ -43,7 +43,6 @@ class Statuses:
         self._identity = identity
         self._pool_interval_s = pool_interval_s
         self._not_before: dict[ObjectRef, float] = {}
-        self._shown: set[str] = set()
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -62,14 +61,6 @@ class Statuses:
             if ref is not None:
                 self._resources.to_report.add(ref)
         self._dirty.pools.clear()
-        shown = {pool: (in_use, capacity) for pool, in_use, capacity in gauges(self._dirty.world)}
-        for pool, (in_use, capacity) in shown.items():
-            self._report.in_use.set(in_use, pool)
-            self._report.capacity.set(capacity, pool)
-        for pool in self._shown - shown.keys():
-            self._report.in_use.remove(pool)
-            self._report.capacity.remove(pool)
-        self._shown = set(shown)
 
     async def _round(self) -> float | None:
         """Look at each object that may have to be written; return in how many seconds to look again, None for not before a change."""
@@ -230,18 +221,24 @@ class GarbageRemoval:
 
     def __init__(self, dirty: Dirty, garbage: Garbage, transport: Transport, api: Api, identity: Identity) -> None:
         self._world, self._garbage, self._transport, self._api = dirty.world, garbage, transport, api
-        self._statuses = ours(identity, "servicel2statuses")
+        self._resources = {plural: ours(identity, plural) for plural in PLURALS}
 
     async def run(self) -> None:
         """Look every few seconds, until cancelled."""
         while True:
             for record in self._garbage.due(now=time.monotonic_ns()):
-                if record.node and (self._is_forsaken(record.node) or record.service not in self._world.services):
+                if record.node and (self._is_forsaken(record) or self._is_without_service(record)):
                     await self._remove(record)
             await asyncio.sleep(GARBAGE_EVERY_S)
 
-    def _is_forsaken(self, node: str) -> bool:
-        """Tell whether a node is gone, or nobody is there to look after its objects: its speaker is dead while others are alive."""
+    def _is_without_service(self, record: StatusRecord) -> bool:
+        return record.service != NO_SERVICE and record.service not in self._world.services
+
+    def _is_forsaken(self, record: StatusRecord) -> bool:
+        """Tell whether a node is gone, or its speaker is dead while others are alive, and announce in its place."""
+        node = record.node
+        if record.plural != LINK_STATUSES:
+            return node not in self._world.nodes
         members = self._world.roster.members
         is_dead = node in members and not members[node].is_alive and any(member.is_alive for member in members.values())
         return node not in self._world.nodes or is_dead
@@ -249,12 +246,12 @@ class GarbageRemoval:
     async def _remove(self, record: StatusRecord) -> None:
         try:
             if (
-                not (record.node in self._world.nodes and self._is_forsaken(record.node))
+                not (record.node in self._world.nodes and self._is_forsaken(record))
                 and await self._is_there(NODES.path(name=record.node))
-                and await self._is_there(SERVICES.path(record.service.namespace, record.service.name))
+                and (record.service == NO_SERVICE or await self._is_there(SERVICES.path(record.service.namespace, record.service.name)))
             ):
                 return
-            await self._api.remove(self._statuses.path(record.key.namespace, record.key.name), record.uid)
+            await self._api.remove(self._resources[record.plural].path(record.key.namespace, record.key.name), record.uid)
         except KubeError as error:
             log.warning("garbage_not_removed", object=record.key, error=str(error))
             self._garbage.status_changed(record, record)

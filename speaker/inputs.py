@@ -7,12 +7,17 @@
     IPAddressPools, L2Advertisements --> is_config_dirty --> the loop compiles
     Leases of speakers ----------------> LeaseRoster --> world
     ServiceL2Statuses of this node ----> status task
+    with an engine: BGPAdvertisements, BGPPeers, BFDProfiles, Communities, IPReservations --> is_config_dirty
+                    BGP status objects of this node --------------------------------------> their task
+                    Services of other types, once an advertisement speaks of their addresses --> world
 
 Nothing is decided here. What a watch brings is put where it belongs, and the loop is woken.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -39,6 +44,11 @@ log = structlog.get_logger(__name__)
 PAGE_LIMIT = 100
 """Objects per page of a list: what is decoded at once is what a speaker's memory peaks at."""
 BACKOFF_CAP_S = 5.0
+BGP_CONFIGURATION = ("bgpadvertisements", "bgppeers", "bfdprofiles", "communities", "ipreservations")
+BGP_STATUSES = ("bgpsessionstatuses", "servicebgpstatuses")
+_KIND_OF = dict(zip(BGP_CONFIGURATION, ("BGPAdvertisement", "BGPPeer", "BFDProfile", "Community", "IPReservation"), strict=True))
+_NO_INPUTS = frozenset({"servicel2statuses", *BGP_STATUSES})
+"""Own status objects: decisions do not read them."""
 _KEPT_METADATA = ("name", "namespace", "uid", "labels", "creationTimestamp", "generation")
 
 Manifest = Mapping[str, Any]
@@ -53,6 +63,10 @@ def configuration_object(data: bytes) -> Manifest:
     if isinstance(status, dict) and status.get("lastAccepted") is not None:
         kept["status"] = {"lastAccepted": status["lastAccepted"]}
     return kept
+
+
+def _ignore(_key: ObjectKey, _old: Manifest | None, _new: Manifest | None) -> None:
+    """Take a change that somebody looks at later."""
 
 
 def _state_of(member: Member | None) -> str:
@@ -93,6 +107,11 @@ class Inputs:
         self.services: Reflector[ServiceView] = reflector(
             SERVICES.path(), SERVICE.decoder(identity), self._on_service, field_selector="spec.type=LoadBalancer"
         )
+        self.others: Reflector[ServiceView] = reflector(
+            SERVICES.path(), SERVICE.decoder(identity), self._on_service, field_selector="spec.type!=LoadBalancer"
+        )
+        """Read from the moment on that an advertisement speaks of external or cluster IPs; most clusters never do."""
+        self._wants_others = asyncio.Event()
         self.slices: Reflector[EndpointSliceView] = reflector(ENDPOINT_SLICES.path(), ENDPOINT_SLICE.decoder(identity), self._on_slice)
         self.nodes: Reflector[NodeView] = reflector(NODES.path(), NODE.decoder(identity), self._on_node)
         self.entries: Reflector[LedgerEntry] = reflector(
@@ -119,9 +138,22 @@ class Inputs:
             label_selector=status_selector(identity, world.node),
         )
 
+        self.bgp_configuration: dict[str, Reflector[Manifest]] = {}
+        self.bgp_statuses: dict[str, Reflector[Manifest]] = {}
+        if settings.runtime_dir:
+            for plural in BGP_CONFIGURATION:
+                self.bgp_configuration[plural] = reflector(ours(identity, plural).path(home), configuration_object, self._on_configuration)
+            for plural in BGP_STATUSES:
+                self.bgp_statuses[plural] = reflector(
+                    ours(identity, plural).path(home), raw_object, _ignore, label_selector=status_selector(identity, world.node)
+                )
+
     @property
-    def _all(self) -> dict[str, Reflector[Any]]:
+    def reflectors(self) -> dict[str, Reflector[Any]]:
+        """All that is watched, by the plural of its resource."""
         return {
+            **self.bgp_configuration,
+            **self.bgp_statuses,
             "services": self.services,
             "endpointslices": self.slices,
             "nodes": self.nodes,
@@ -134,28 +166,45 @@ class Inputs:
 
     def runs(self) -> list[Coroutine[Any, Any, None]]:
         """Return one endless coroutine per reflector."""
-        return [reflector.run() for reflector in self._all.values()]
+        return [*(reflector.run() for reflector in self.reflectors.values()), self._run_others()]
+
+    async def _run_others(self) -> None:
+        await self._wants_others.wait()
+        await self.others.run()
+
+    def want_others(self) -> None:
+        """Read Services of other types too, from now on."""
+        if not self._wants_others.is_set():
+            self._wants_others.set()
+            for key, view in self.services.store.items():  # those of other classes have such addresses too
+                self._on_service(key, None, view)
+
+    @property
+    def has_synced_others(self) -> bool:
+        """Tell whether Services of other types were listed once, where they are wanted."""
+        return not self._wants_others.is_set() or self.others.has_synced.is_set()
 
     @property
     def has_synced(self) -> bool:
         """Tell whether everything that decisions read has been listed once; our own status objects are no input."""
-        return all(reflector.has_synced.is_set() for name, reflector in self._all.items() if name != "servicel2statuses")
+        return all(reflector.has_synced.is_set() for name, reflector in self.reflectors.items() if name not in _NO_INPUTS)
 
     async def wait_synced(self) -> None:
         """Wait until ``has_synced``."""
-        for name, reflector in self._all.items():
-            if name != "servicel2statuses":
+        for name, reflector in self.reflectors.items():
+            if name not in _NO_INPUTS:
                 await reflector.has_synced.wait()
 
     def problems(self) -> dict[str, str]:
         """Return what keeps kinds from being up to date, by plural."""
-        waiting = {name: "not listed yet" for name, reflector in self._all.items() if not reflector.has_synced.is_set()}
-        return waiting | {name: reflector.problem for name, reflector in self._all.items() if reflector.problem is not None}
+        waiting = {name: "not listed yet" for name, reflector in self.reflectors.items() if not reflector.has_synced.is_set()}
+        return waiting | {name: reflector.problem for name, reflector in self.reflectors.items() if reflector.problem is not None}
 
     @property
     def configuration_objects(self) -> list[Manifest]:
         """Return the objects that a configuration is compiled from."""
-        return [*self.pools.store.values(), *self.advertisements.store.values()]
+        more = (value for reflector in self.bgp_configuration.values() for value in reflector.store.values())
+        return [*self.pools.store.values(), *self.advertisements.store.values(), *more]
 
     def seed(self, state: SavedState) -> None:
         """Start from remembered objects, before the reflectors run; the Leases among them count as fresh."""
@@ -166,6 +215,8 @@ class Inputs:
         self.entries.seed(state.of("IPAllocation"))
         self.pools.seed(state.of("IPAddressPool"))
         self.advertisements.seed(state.of("L2Advertisement"))
+        for plural, reflector in self.bgp_configuration.items():
+            reflector.seed(state.of(_KIND_OF[plural]))
         self.leases.seed(state.of("Lease"))
         self._is_seeding = False
 
@@ -200,8 +251,17 @@ class Inputs:
     # -- what watches bring --------------------------------------------------------------------------------------------------------
 
     def _on_service(self, key: ObjectKey, _old: ServiceView | None, new: ServiceView | None) -> None:
-        self._world.see_service(key, new if new is not None and handles_service(new, self._lb_class) else None)
+        # A Service whose type changes leaves one watch and enters the other, in any order.
+        view = new or self.services.store.get(key) or self.others.store.get(key)
+        self._world.see_service(key, self._seen(view) if view is not None else None)
         self._changed()
+
+    def _seen(self, view: ServiceView) -> ServiceView | None:
+        """Return what of a Service concerns us: all of ours, and of others the addresses that are not a load balancer's."""
+        if handles_service(view, self._lb_class):
+            return view
+        has_addresses = bool(view.external_ips or view.cluster_ips)
+        return replace(view, ingress=()) if self._wants_others.is_set() and has_addresses else None
 
     def _on_slice(self, key: ObjectKey, old: EndpointSliceView | None, new: EndpointSliceView | None) -> None:
         self._world.see_slice(key, old, new)
@@ -209,6 +269,8 @@ class Inputs:
 
     def _on_node(self, key: ObjectKey, _old: NodeView | None, new: NodeView | None) -> None:
         self._world.see_node(key.name, new)
+        if self.bgp_configuration:  # where peers can meet depends on the nodes' labels
+            self.is_config_dirty = True
         self._changed()
 
     def _on_entry(self, _key: ObjectKey, old: LedgerEntry | None, new: LedgerEntry | None) -> None:

@@ -55,10 +55,12 @@ class Loop:
         on_change: Callable[[IPAddress, Standing | None, Standing | None], None] = lambda _ip, _old, _new: None,
         prepare: Callable[[], None] = lambda: None,
         may_withdraw: Callable[[], bool] = lambda: True,
+        on_turn: Callable[[int], None] = lambda _took: None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._decider, self._world, self._machine = decider, decider.world, machine
         self._on_status, self._on_change, self._prepare, self._may_withdraw = on_status, on_change, prepare, may_withdraw
+        self._on_turn = on_turn
         self._clock = clock
         self._announcer: AnnouncerPort | None = None
         self._wake = asyncio.Event()
@@ -146,12 +148,15 @@ class Loop:
         self._end_yields(now)
         self._world.dirty.update(address for address, until in self._ending.items() if until <= now)
         deferred: set[IPAddress] = set()
+        is_idle = not self._world.dirty
         while self._world.dirty:
             chunk = [self._world.dirty.pop() for _ in range(min(CHUNK, len(self._world.dirty)))]
             deferred |= self._work_off(sorted(chunk, key=lambda ip: (ip.version, int(ip))))
             if self._world.dirty:
                 await asyncio.sleep(0)
         self._world.dirty |= deferred
+        if not is_idle:
+            self._on_turn(self._clock() - now)
         return self._deadline(bool(deferred))
 
     def _work_off(self, addresses: list[IPAddress]) -> set[IPAddress]:

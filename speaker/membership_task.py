@@ -12,16 +12,16 @@ from speaker.lease import OwnLease
 
 log = structlog.get_logger(__name__)
 
-SILENT_START_S = 3.0
-"""A starting speaker that is not serving yet says nothing for this long: what its predecessor published still holds, and a restart
-that is quick enough moves no IP."""
-
 
 class MembershipTask:
-    """Renews one Lease; ``facts`` is asked before every write."""
+    """Renews one Lease; ``facts`` is asked before every write.
 
-    def __init__(self, lease: OwnLease, facts: Callable[[], MemberFacts], *, interval_s: float) -> None:
-        self._lease, self._facts, self._interval_s = lease, facts, interval_s
+    A starting speaker that is not serving yet says nothing for ``silent_start_s``: what its predecessor published still holds, and a
+    restart that is quick enough moves no IP.
+    """
+
+    def __init__(self, lease: OwnLease, facts: Callable[[], MemberFacts], *, interval_s: float, silent_start_s: float) -> None:
+        self._lease, self._facts, self._interval_s, self._silent_start_s = lease, facts, interval_s, silent_start_s
         self._changed = asyncio.Event()
         self._is_leaving = False
         self._writing = asyncio.Lock()
@@ -36,7 +36,7 @@ class MembershipTask:
     async def run(self) -> None:
         """Publish until cancelled, or until told to leave."""
         begun = time.monotonic()
-        while not self._facts().is_serving and (left := begun + SILENT_START_S - time.monotonic()) > 0:
+        while not self._facts().is_serving and (left := begun + self._silent_start_s - time.monotonic()) > 0:
             await self._wait(left)
         while not self._is_leaving:
             started = time.monotonic()

@@ -51,11 +51,28 @@ class Settings:
     """Seconds between two renewals of this speaker's Lease; each is one write of the API server and one watch event for every speaker."""
     lease_duration_s: float = 4.0
     """Seconds without renewal after which the others take this node's IPs over. Shorter fails over faster, and more often in vain when
-    the API server is slow. Must be the same on all speakers, and more than twice the interval."""
+    the API server is slow. A restart of the speaker that takes an interval less than this moves no IP. Must be the same on all
+    speakers, and more than twice the interval."""
     api_patience_s: float = 2.0
     """Seconds that a starting speaker waits for the API server before it starts from the state file."""
     handover_limit_s: float = 2.5
     """Seconds that a speaker told to stop goes on answering, at most, until another one has taken its IPs over."""
+    runtime_dir: str = ""
+    """Directory shared with the engine and the BFD process of this node (``bmlb exabgp``, ``bmlb bfd``). Empty: no BGP, and BGP resources
+    are not read."""
+    service_cidrs: str = ""
+    """CIDRs of the cluster's Services, separated by commas: no cluster IP outside of them is advertised. Empty: none is."""
+    secret_interval_s: float = 15.0
+    """Seconds between two looks at a Secret that a BGPPeer names: after this a new password is in use at the latest."""
+    shutdown_wait_s: float = 2.0
+    """Seconds that routers get to take another way before the routes of a node that is drained, or whose Pod is stopped, are withdrawn
+    (RFC 8326)."""
+    bfd_hold_limit_s: float = 60.0
+    """Seconds that a BGP session is held down, at most, after BFD saw its path fail; a router that lost BFD for good gets its routes back
+    after them, without BFD."""
+    pod_name: str = ""
+    """Name of the Pod that this process runs in. With it a speaker that is told to stop sees whether its Pod is going (routes are withdrawn
+    with notice), or only its container is restarted (nothing is)."""
     list_hold_s: float = 60.0
     """Seconds for which a list that came back empty, or older than what was seen, takes nothing away."""
 

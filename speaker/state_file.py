@@ -24,7 +24,9 @@ MAX_OCTETS = 128 * 1024 * 1024
 TOUCH_S = 30.0
 
 _KINDS: Mapping[str, Kind[Any, Any]] = {kind.name: kind for kind in (SERVICE, ENDPOINT_SLICE, NODE, IP_ALLOCATION, LEASE)}
-_CONFIGURATION_KINDS = frozenset({"IPAddressPool", "L2Advertisement"})
+_CONFIGURATION_KINDS = frozenset(
+    {"IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "BFDProfile", "Community", "IPReservation"}
+)
 
 
 @dataclass(slots=True)

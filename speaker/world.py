@@ -9,6 +9,9 @@
   Any other change of a member, and of a Node, touches also the IPs whose announcer is not pinned: elected neither by wish nor by ledger.
 * A configuration touches the IPs of pools that changed, or whose advertisements did.
 
+For BGP the unit is the Service (``dirty_services``): what its routes on this node follow from. So it is touched by itself, its slices and
+the ledger entries of its IPs; by this node's Node object, but by no other node; by pools, reservations and BGPAdvertisements.
+
 A ledger entry that vanishes while its Services still have the IP is kept as *lost* for ``LEDGER_LOSS_HOLD`` (architecture: the controller
 re-creates it): every speaker does so, so a failover in that time is answered too.
 
@@ -52,6 +55,7 @@ class World:
         self.elected: dict[IPAddress, str] = {}
         """Whom the last decision on an IP named; written by ``note_elected``."""
         self.dirty: set[IPAddress] = set()
+        self.dirty_services: set[ObjectKey] = set()
         self._slices: dict[ObjectKey, dict[ObjectKey, EndpointSliceView]] = {}
         self._users: dict[IPAddress, set[ObjectKey]] = {}
         """Services whose status names the IP."""
@@ -94,6 +98,7 @@ class World:
         old = self.services.get(key)
         if old == view:
             return
+        self.dirty_services.add(key)
         if old is not None:
             self._touch_service(old)
             for address in set(old.status_ips):
@@ -129,6 +134,7 @@ class World:
             del self._slices[service]
         if service in self.services and (before.endpoints if before else ()) != (view.endpoints if view else ()):
             self._touch_service(self.services[service])
+            self.dirty_services.add(service)
 
     def see_node(self, name: str, view: NodeView | None) -> None:
         """Take a Node as observed; None: it is gone."""
@@ -139,6 +145,8 @@ class World:
         else:
             self.nodes[name] = view
         self._touch_node(name, is_loss=False)
+        if name == self.node:
+            self.dirty_services.update(self.services)
 
     def see_entry(self, address: IPAddress, view: LedgerEntry | None, *, now: int) -> None:
         """Take a ledger entry as observed; None: it is gone."""
@@ -153,6 +161,7 @@ class World:
             if any(old.has_service(service.uid) for service in self.named_by_status(address)):
                 self.lost[address] = LostEntry(old, now + LEDGER_LOSS_HOLD)
         self._touch(address)
+        self._touch_users(address)
 
     def forget_lost(self, *, now: int) -> None:
         """Forget the lost entries whose time is over."""
@@ -160,6 +169,7 @@ class World:
             if now >= lost.until:
                 del self.lost[address]
                 self._touch(address)
+                self._touch_users(address)
 
     def see_roster(self, roster: Roster, changes: Iterable[MemberChange]) -> None:
         """Take the roster with what changed in it."""
@@ -172,6 +182,8 @@ class World:
     def configure(self, configuration: Configuration) -> None:
         """Take a compiled configuration."""
         old, self.configuration = self.configuration, configuration
+        if _for_routes(old) != _for_routes(configuration):
+            self.dirty_services.update(self.services)
         before, after = _by_pool(old), _by_pool(configuration)
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         if not changed:
@@ -214,6 +226,10 @@ class World:
         for address in view.status_ips:
             self._touch(address)
 
+    def _touch_users(self, address: IPAddress) -> None:
+        """Mark the Services whose status names the IP, for their routes."""
+        self.dirty_services.update(self._users.get(address, ()))
+
     def _touch(self, address: IPAddress) -> None:
         """Mark an IP, and those that may follow it."""
         self.dirty.add(address)
@@ -223,6 +239,11 @@ class World:
 
 def _can_announce(member: Member | None) -> bool:
     return member is not None and member.is_alive and member.is_serving
+
+
+def _for_routes(configuration: Configuration) -> tuple[object, ...]:
+    """Return what routes follow from."""
+    return configuration.pools, configuration.reservations, configuration.bgp_advertisements
 
 
 def _by_pool(configuration: Configuration) -> dict[str, tuple[Pool, tuple[L2Advertisement, ...]]]:

@@ -73,7 +73,7 @@ class Beside:
 
 
 @pytest.fixture(scope="module")
-def beside(kube_server, controller_rights, tmp_path_factory):
+def beside(kube_server, controllers_may_work, tmp_path_factory):
     with running_install(kube_server, tmp_path_factory.mktemp("bad-input")) as install:
         yield Beside(install)
 

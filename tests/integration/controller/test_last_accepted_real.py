@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from baremetal_lb.cli.plan import app as plan
-from baremetal_lb.kube.rights import speaker_rules
+from baremetal_lb.kube.rights import speaker_rights
 from baremetal_lb.model.ids import BAREMETAL_LB
 from tests.support.controllers import GROUP, Install
 from tests.support.speakers import Speakers, install_crds
@@ -17,10 +17,10 @@ FAST = {"lease_duration_s": 3, "renew_deadline_s": 2, "retry_period_s": 0.5}
 
 
 @pytest.fixture
-def cluster(kube_server, controller_rights, tmp_path):
+def cluster(kube_server, controllers_may_work, tmp_path):
     """A node with a speaker's rights, on a link with a client."""
     install_crds(kube_server, BAREMETAL_LB)
-    kube_server.grant("speaker-node1", speaker_rules(BAREMETAL_LB))
+    kube_server.grant("speaker-node1", speaker_rights(BAREMETAL_LB).everywhere)
     with Speakers(kube_server, tmp_path) as running:
         yield running
 

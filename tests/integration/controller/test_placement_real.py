@@ -180,3 +180,22 @@ def test_status_objects_of_a_dead_speaker_are_removed_soon_though_its_node_is_th
     speakers.alive.discard(names[0])
     until(lambda: install.server.get(f"{path}/l2-{names[0]}") is None, 30)
     assert install.server.get(f"{path}/l2-{names[1]}") is not None
+
+
+def test_bgp_status_objects_go_with_the_node_not_with_the_speaker_whose_routes_may_outlive_it(install, nodes):
+    names, speakers = nodes
+    install.start(leftover_grace_s=3)
+    install.service("web")
+    install.all_served(1)
+    service = {"serviceName": "web", "serviceNamespace": install.namespace}
+    kinds = {"ServiceBGPStatus": service | {"peers": ["tor"]}, "BGPSessionStatus": {"peer": "tor", "bgpStatus": "Established"}}
+    paths = [f"{GROUP}/namespaces/{install.system}/{kind.lower()}es" for kind in kinds]
+    speakers.alive.discard(names[0])
+    for path, (kind, status) in zip(paths, kinds.items(), strict=True):
+        for node in (names[0], "no-such-node"):
+            body = {"apiVersion": "baremetal-lb.io/v1beta1", "kind": kind, "metadata": {"name": f"bgp-{node}"}}
+            install.server.create(path, body)
+            install.server.merge(f"{path}/bgp-{node}/status", {"status": status | {"node": node}})
+    for path in paths:
+        until(lambda path=path: install.server.get(f"{path}/bgp-no-such-node") is None, 30)
+    assert [install.server.get(f"{path}/bgp-{names[0]}")["status"]["node"] for path in paths] == [names[0], names[0]]

@@ -12,7 +12,7 @@ RESERVATIONS = f"{GROUP}/ipreservations"
 
 
 @pytest.fixture(scope="module")
-def served(kube_server, controller_rights, tmp_path_factory):
+def served(kube_server, controllers_may_work, tmp_path_factory):
     """An install whose controller serves all tests of this module."""
     with running_install(kube_server, tmp_path_factory.mktemp("pool-rules")) as install:
         install.start()

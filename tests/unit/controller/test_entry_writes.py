@@ -123,3 +123,53 @@ async def test_a_change_that_somebody_made_to_our_entry_before_the_answer_is_not
     with pytest.raises(Superseded):
         await writer.write(ADDRESS)
     assert content(api.stored) == entry("a", "x") == content(dirty.world.ledger.entry(ADDRESS))
+
+
+async def test_an_entry_that_another_controller_made_while_ours_was_on_its_way_is_never_written_over(api, dirty):
+    """Its watch event comes before the refusal of our creation, so that its resourceVersion is known when the next write is made."""
+    writer = EntryWriter(dirty, api)
+    dirty.world.put(entry("a"))
+    create = api.create
+
+    async def too_late(wanted):
+        dirty.entry_observed(api.store(entry("x"), "theirs"), is_being_written=writer.is_writing(ADDRESS))
+        return await create(wanted)
+
+    api.create = too_late
+    with pytest.raises(Superseded):
+        await writer.write(ADDRESS)
+    assert content(api.stored) == entry("x") == content(dirty.world.ledger.entry(ADDRESS))
+    assert api.writes == 0
+
+
+async def test_an_entry_that_another_controller_made_while_ours_waited_for_its_turn_is_never_written_over(api, dirty):
+    writer = EntryWriter(dirty, api)
+    dirty.world.put(entry("a"))
+
+    def meddle(_saved):
+        """While the first write is answered, the entry goes and another controller makes it; the second write still waits."""
+        api.after_write = lambda _saved: None
+        dirty.world.put(replace(dirty.world.ledger.entry(ADDRESS), services=entry("a", "b").services))
+        dirty.entry_observed(api.store(entry("x"), "theirs"), is_being_written=writer.is_writing(ADDRESS))
+
+    api.after_write = meddle
+    results = await asyncio.gather(writer.write(ADDRESS), writer.write(ADDRESS), return_exceptions=True)
+    assert any(isinstance(result, Superseded) for result in results)
+    assert content(api.stored) == entry("x") == content(dirty.world.ledger.entry(ADDRESS))
+
+
+async def test_an_entry_that_another_controller_made_in_place_of_ours_is_not_deleted_for_it(api, dirty):
+    writer = EntryWriter(dirty, api)
+    dirty.world.put(entry("a"))
+    await writer.write(ADDRESS)
+    dirty.world.drop(ADDRESS)
+    delete = api.delete
+
+    async def too_late(known):
+        dirty.entry_observed(api.store(entry("x"), "theirs"), is_being_written=writer.is_writing(ADDRESS))
+        await delete(known)
+
+    api.delete = too_late
+    with pytest.raises(Superseded):
+        await writer.write(ADDRESS)
+    assert content(api.stored) == entry("x") == content(dirty.world.ledger.entry(ADDRESS))
