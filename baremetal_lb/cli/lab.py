@@ -50,6 +50,12 @@ class FaultName(Enum):
     KILL_CONTROLLER = "kill-controller"
     STOP_API = "stop-api"
     START_API = "start-api"
+    CUT_ROUTER = "cut-router"
+    KILL_EXABGP = "kill-exabgp"
+    STOP_EXABGP = "stop-exabgp"
+    KILL_BFD = "kill-bfd"
+    STOP_POD = "stop-pod"
+    START_POD = "start-pod"
 
 
 @contextmanager
@@ -91,6 +97,9 @@ def up(
     name: Name = DEFAULT_NAME,
     nodes: Annotated[int, typer.Option(help="How many nodes.")] = 3,
     api: Annotated[Api, typer.Option(help="Our own small API server, or the real one (built with Go once).")] = Api.EMBEDDED,
+    routers: Annotated[
+        str, typer.Option("--routers", metavar="frr,bird,gobgp", help="Routers between the client and the nodes, which speak BGP.")
+    ] = "",
     demo: Annotated[bool, typer.Option("--demo", help="Apply pools and Services, and show what becomes of them.")] = False,  # noqa: FBT002  # a flag
 ) -> None:
     """Build a lab, and return when it works."""
@@ -98,7 +107,7 @@ def up(
     from baremetal_lb.lab.up import up as build  # noqa: PLC0415  # the same
 
     with _errors():
-        state = build(LabOptions(name, nodes, api.value), _report)
+        state = build(LabOptions(name, nodes, api.value, tuple(each.strip() for each in routers.split(",") if each.strip())), _report)
         if demo:
             _show_demo(lab_directory(name), state)
         else:
@@ -106,9 +115,11 @@ def up(
 
 
 def _show_demo(directory: LabDirectory, state: LabState) -> None:
-    from baremetal_lb.lab.demo import Demo  # noqa: PLC0415  # only this needs it
+    from baremetal_lb.lab.demo import LinkDemo  # noqa: PLC0415  # only this needs it
+    from baremetal_lb.lab.demo_routers import RouterDemo  # noqa: PLC0415  # the same
 
-    if not Demo(directory, state, Console()).run():
+    demo = RouterDemo if state.layout.routers else LinkDemo
+    if not demo(directory, state, Console()).run():
         raise typer.Exit(1)
 
 
@@ -147,6 +158,8 @@ def status(
         for node in found["nodes"]:
             pods = ", ".join(pod.name for pod in state.layout.pods if pod.node == node["name"])
             hosts.add_row(node["name"], " ".join(node["ips"]), node["mac"], f"{pods}")
+        for router in found["routers"]:
+            hosts.add_row(router["name"], " ".join(router["ips"]), router["mac"], f"AS {router['asn']}")
         hosts.add_row("client", " ".join(found["client"]["ips"]), found["client"]["mac"], "")
         console.print(hosts)
         leaders = [controller["pid"] for controller in found["controllers"] if controller["leader"]]
@@ -159,7 +172,7 @@ def status(
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def execute(
-    where: Annotated[str, typer.Argument(help="client, node1, ..., switch, control, api or a Pod.")],
+    where: Annotated[str, typer.Argument(help="client, node1, ..., frr, bird, gobgp, switch, control, api or a Pod.")],
     command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run there.")],
     name: Name = DEFAULT_NAME,
 ) -> None:
@@ -171,11 +184,16 @@ def execute(
 def _run_inside(name: str, where: str, command: list[str]) -> NoReturn:
     from baremetal_lb.lab.netns import entering  # noqa: PLC0415  # only this needs it
     from baremetal_lb.lab.privilege import joining  # noqa: PLC0415  # the same
+    from baremetal_lb.lab.programs import router_directory  # noqa: PLC0415  # the same
+    from baremetal_lb.lab.routers import control_command  # noqa: PLC0415  # the same
     from baremetal_lb.lab.up import environment_of  # noqa: PLC0415  # the same
 
     directory, state = _open(name)
     if where not in state.layout.hosts:
         raise LabError(f"there is no {where!r} in the lab; there are: {', '.join(state.layout.hosts)}")
+    router = state.layout.router(where)
+    if router is not None:  # its command line finds this router, and no other one of the machine
+        command = list(control_command(router.kind, router_directory(directory, router), command))
     argv = joining(state.owner_holder, entering(state.layout.namespace(where), command))
     environment = environment_of(directory, state) | {"KUBECONFIG": str(directory.kubeconfig)}
     os.execvpe(argv[0], argv, environment)  # noqa: S606  # no shell is wanted
@@ -191,7 +209,9 @@ def kubeconfig(name: Name = DEFAULT_NAME) -> None:
 @app.command()
 def fault(
     what: Annotated[FaultName, typer.Argument(metavar="FAULT", help=", ".join(fault.value for fault in FaultName))],
-    target: Annotated[str | None, typer.Argument(metavar="[NODE]", help="Which node, or which controller (1, 2; else the leader).")] = None,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[NODE]", help="Which node or router, or which controller (1, 2; else the leader).")
+    ] = None,
     name: Name = DEFAULT_NAME,
     keep_down: Annotated[bool, typer.Option("--keep-down", help="What is killed stays down until heal.")] = False,  # noqa: FBT002  # a flag
 ) -> None:

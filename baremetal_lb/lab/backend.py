@@ -9,6 +9,7 @@ It serves IPv4 and IPv6 with one socket. Each answer closes its connection, so t
 
 import json
 import selectors
+import signal
 import socket
 import sys
 
@@ -32,7 +33,8 @@ def client_of(address: str) -> str:
 
 
 def serve(node: str, pod: str, port: int) -> None:
-    """Serve for ever."""
+    """Serve until told to stop: the first process of a container has to say that it ends at SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
     listener.setblocking(False)
     selector = selectors.DefaultSelector()

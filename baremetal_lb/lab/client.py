@@ -23,6 +23,15 @@ class Page:
     error: str = ""
 
 
+def run_on(state: LabState, host: str, command: list[str]) -> str:
+    """Run a command on a machine of a lab, and return what it says.
+
+    Raises:
+        LabError: it failed.
+    """
+    return run(joining(state.owner_holder, entering(state.layout.namespace(host), command)))
+
+
 class Client:
     """The client of one lab."""
 
@@ -35,7 +44,7 @@ class Client:
         Raises:
             LabError: it failed.
         """
-        return run(joining(self._state.owner_holder, entering(self._layout.namespace(self._layout.client.name), command)))
+        return run_on(self._state, self._layout.client.name, command)
 
     def fetch(self, ip: IPAddress, port: int) -> Page:
         """Fetch the page at an IP and port.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from baremetal_lb.api.crds import render
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.resources import LEASES, NAMESPACES, NODES, SERVICES, Resource
-from baremetal_lb.kube.rights import RBAC_GROUP, controller_rules, speaker_rules
+from baremetal_lb.kube.rights import RBAC_GROUP, controller_rights, speaker_rights
 from baremetal_lb.kube.transport import MERGE_PATCH, Transport
 from baremetal_lb.lab.errors import LabError
 from baremetal_lb.lab.layout import POD_LABELS, POD_NAMESPACE, POD_PORT, Layout, Node, Pod
@@ -215,7 +215,7 @@ def _pod_status(pod: Pod, *, is_ready: bool) -> Object:
 
 def _roles() -> tuple[Object, ...]:
     """Return the rights of the product's processes: what they have in any cluster, and no more."""
-    rules = {"controller": controller_rules(BAREMETAL_LB), "speaker": speaker_rules(BAREMETAL_LB)}
+    rules = {"controller": controller_rights(BAREMETAL_LB).everywhere, "speaker": speaker_rights(BAREMETAL_LB).everywhere}
     return tuple(
         {"apiVersion": f"{RBAC_GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": f"{_ROLE_PREFIX}{what}"}, "rules": granted}
         for what, granted in rules.items()

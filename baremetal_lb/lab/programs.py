@@ -5,18 +5,24 @@ namespace, and its own user with the real API server, so that its audit log tell
 """
 
 import sys
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from baremetal_lb.lab.backend import __file__ as backend_file
 from baremetal_lb.lab.build import find_or_build
-from baremetal_lb.lab.layout import POD_PORT
+from baremetal_lb.lab.layout import CLUSTER_ASN, POD_PORT, Layout, Router
+from baremetal_lb.lab.routers import RouterKind, RouterSession, RouterSpec, render
 from baremetal_lb.lab.servers import kube_proxy_command
 from baremetal_lb.lab.state import SYSTEM_NAMESPACE, LabDirectory, LabState
 from baremetal_lb.lab.supervisor import ProcessSpec
 from baremetal_lb.lab.topology import API, CONTROL
+from baremetal_lb.model.bgp import BFDProfile
+from baremetal_lb.model.time import MILLISECOND
 
 CONTROLLER_COUNT = 2
 _CONTROLLER_PORTS = (9120, 17472)
+ROUTER_BFD = BFDProfile("nodes", required_min_rx=100 * MILLISECOND, desired_min_tx=100 * MILLISECOND, detect_mult=5)
+"""As fast as a node wants it, and nodes that want none have none; but half a second, for a lab is two dozen processes on one machine."""
 _POD_CIDRS = ("10.244.0.0/16", "fd00:10:244::/48")
 
 
@@ -43,7 +49,7 @@ class Programs:
 
     def holders(self) -> tuple[ProcessSpec, ...]:
         """One process that does nothing in each namespace of a machine on the wire, for nsenter."""
-        hosts = (*self._layout.nodes, self._layout.client)
+        hosts = (*self._layout.nodes, *self._layout.routers, self._layout.client)
         return tuple(ProcessSpec(f"holder-{host.name}", ("sleep", "infinity"), self._layout.namespace(host.name)) for host in hosts)
 
     def relay(self, outside: int) -> ProcessSpec:
@@ -101,12 +107,39 @@ class Programs:
             specs.append(ProcessSpec(name, self._module("controller", *options), self._layout.namespace(CONTROL)))
         return tuple(specs)
 
+    def routers(self) -> tuple[ProcessSpec, ...]:
+        """Return the processes of all routers, in the order in which to start them."""
+        return tuple(
+            ProcessSpec(f"{router.name}-{process.name}", process.argv, self._layout.namespace(router.name))
+            for router in self._layout.routers
+            for process in render(router_spec(self._layout, router), router_directory(self._directory, router)).processes
+        )
+
+    def engines(self) -> tuple[ProcessSpec, ...]:
+        """Return engine and BFD process of each node; without routers there is nobody to keep sessions with, and none is needed."""
+        if not self._layout.routers:
+            return ()
+        return tuple(
+            ProcessSpec(
+                f"{name}-{node.name}",
+                self._module(module, "--runtime-dir", str(self._runtime(node.name)), "--log-format", "console"),
+                self._layout.namespace(node.name),
+            )
+            for node in self._layout.nodes
+            for name, module in (("engine", "baremetal_lb.engine"), ("bfd", "baremetal_lb.bfdd"))
+        )
+
+    def _runtime(self, node: str) -> Path:
+        return self._directory.path / f"run-{node}"
+
     def speakers(self) -> tuple[ProcessSpec, ...]:
         """Return the speaker of each node."""
         specs = []
         for node in self._layout.nodes:
             name = f"speaker-{node.name}"
             options = (*self._common(name), "--node-name", node.name, "--state-file", str(self._directory.path / f"{name}.state"))
+            if self._layout.routers:
+                options += ("--runtime-dir", str(self._runtime(node.name)))
             specs.append(ProcessSpec(name, self._module("speaker", *options), self._layout.namespace(node.name)))
         return tuple(specs)
 
@@ -115,6 +148,28 @@ class Programs:
 
     def _module(self, module: str, *arguments: str) -> tuple[str, ...]:
         return (sys.executable, "-m", module, *arguments)
+
+
+def router_directory(directory: LabDirectory, router: Router) -> Path:
+    """Return where a router has its files and sockets."""
+    return directory.path / f"router-{router.name}"
+
+
+def router_spec(layout: Layout, router: Router) -> RouterSpec:
+    """Return what a router of a lab does: one session to each node, for both families, which the node begins."""
+    bfd = None if router.kind is RouterKind.GOBGP else ROUTER_BFD
+    sessions = tuple(RouterSession(node.name, CLUSTER_ASN, node.ips[0], is_passive=True, bfd=bfd) for node in layout.nodes)
+    return RouterSpec(router.kind, router.asn, IPv4Address(str(router.ips[0])), sessions, maximum_paths=max(8, len(layout.nodes)))
+
+
+def write_router_files(directory: LabDirectory, layout: Layout) -> None:
+    """Write the configuration of every router."""
+    for router in layout.routers:
+        where = router_directory(directory, router)
+        where.mkdir(mode=0o700)
+        for name, text in render(router_spec(layout, router), where).files.items():
+            (where / name).touch(mode=0o600)
+            (where / name).write_text(text)
 
 
 def _unheard(line: str) -> None:

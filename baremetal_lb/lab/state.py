@@ -69,6 +69,7 @@ class LabState:
     owner_holder: ProcessId | None = None
     """The process that holds the user namespace of a lab without root; None for a lab of root."""
     supervisor: ProcessId | None = None
+    routers: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -80,12 +81,12 @@ class LabState:
         fields: dict[str, Any] = json.loads(text)
         for name in ("owner_holder", "supervisor"):
             fields[name] = ProcessId(**fields[name]) if fields[name] else None
-        return cls(**fields)
+        return cls(**{**fields, "routers": tuple(fields.get("routers", ()))})
 
     @property
     def layout(self) -> Layout:
         """Names and addresses."""
-        return Layout(self.name, self.nodes)
+        return Layout(self.name, self.nodes, self.routers)
 
 
 @dataclass(frozen=True, slots=True)

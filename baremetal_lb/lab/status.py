@@ -1,5 +1,6 @@
 """What there is of a lab, as people and scripts see it (``bmlb lab status``; the document's schema is in docs/reference)."""
 
+from pathlib import Path
 from typing import Any
 
 from baremetal_lb.lab import cluster
@@ -28,7 +29,13 @@ def document(directory: LabDirectory, state: LabState) -> Document:
         "namespace": SYSTEM_NAMESPACE,
         "pools": list(POOLS),
         "nodes": [
-            {"name": node.name, **_host(node, processes), "speaker_pid": _pid(processes, f"speaker-{node.name}"), "exabgp_pid": None}
+            {
+                "name": node.name,
+                **_host(node, processes),
+                "speaker_pid": _pid(processes, f"speaker-{node.name}"),
+                "exabgp_pid": child_of(_pid(processes, f"engine-{node.name}")),
+                "bfd_pid": _pid(processes, f"bfd-{node.name}"),
+            }
             for node in layout.nodes
         ],
         "client": _host(layout.client, processes),
@@ -37,7 +44,16 @@ def document(directory: LabDirectory, state: LabState) -> Document:
             for name, process in processes.items()
             if name.startswith("controller-")
         ],
-        "routers": [],
+        "routers": [
+            {
+                "name": router.name,
+                "asn": router.asn,
+                "ips": [str(ip) for ip in router.ips],
+                "mac": router.mac,
+                "pid_namespace_holder": _pid(processes, f"holder-{router.name}"),
+            }
+            for router in layout.routers
+        ],
     }
 
 
@@ -49,6 +65,15 @@ def leader_pid(directory: LabDirectory) -> int | None:
         return None
     parts = (holder or "").rsplit("_", 2)  # HOST_PID_CHANCE
     return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None
+
+
+def child_of(pid: int | None) -> int | None:
+    """Return the first child of a process: ExaBGP, of an engine."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return None
+    return int(children[0]) if children else None
 
 
 def _host(host: Host, processes: dict[str, Running]) -> Document:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from baremetal_lb.lab.errors import NotPossibleHere
+from baremetal_lb.lab.router_spec import RouterKind
 
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 PACKAGES = {
@@ -17,6 +18,9 @@ PACKAGES = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
+    "vtysh": "frr",
+    "bird": "bird2",
+    "gobgpd": "gobgpd",
 }
 """Program to its package on Debian and Ubuntu."""
 _OTHER_INSTALLERS = {"dnf": "dnf install -y", "zypper": "zypper install -y", "pacman": "pacman -S --noconfirm", "apk": "apk add"}
@@ -40,6 +44,18 @@ def install_command(programs: Iterable[str], *, is_root: bool) -> str:
     if Path("/usr/bin/apt-get").exists():
         installer = "apt-get install -y"
     return f"{'' if is_root else 'sudo '}{installer} {packages}"
+
+
+_OF_ROUTERS = {RouterKind.FRR: "vtysh", RouterKind.BIRD: "bird", RouterKind.GOBGP: "gobgpd"}
+
+
+def require_router(kind: RouterKind) -> None:
+    """Check that the programs of a router are there.
+
+    Raises:
+        NotPossibleHere: names what is not, and the command that installs it.
+    """
+    require([_OF_ROUTERS[kind]])
 
 
 def require(programs: Iterable[str]) -> None:

@@ -7,13 +7,14 @@ Settings, and why:
 * forwarding on, ``send_redirects`` off: a node forwards to Pods of other nodes by the interface that the packet came from.
 * ``rp_filter`` off: replies of policy Local come back by the way that they went, but no node depends on that.
 * duplicate address detection off: addresses are ours alone, and are there at once.
+* routers spread flows over the nodes by their ports, and the client over the routers; it leaves one out whose cable has no carrier.
 * neighbour tables for 1 000 addresses and more in the client: the default overflows.
 """
 
 from collections.abc import Sequence
 
 from baremetal_lb.lab import netns
-from baremetal_lb.lab.layout import POOLS, WIRE_BITS, Host, Layout, Node, Pod
+from baremetal_lb.lab.layout import CLIENT_NETWORK_BITS, POOLS, WIRE_BITS, Host, Layout, Node, Pod, Router
 
 SWITCH, API, CONTROL = "switch", "api", "control"
 _BRIDGE = "br0"
@@ -36,6 +37,17 @@ _NODE = (
     ("ipv4/conf/all/arp_announce", "2"),
     ("!ipv4/vs/conntrack", "1"),
 )
+_ROUTER = (
+    ("ipv4/ip_forward", "1"),
+    ("ipv6/conf/all/forwarding", "1"),
+    ("ipv4/conf/all/send_redirects", "0"),
+    ("ipv4/conf/default/send_redirects", "0"),
+    ("ipv4/fib_multipath_hash_policy", "1"),
+    ("ipv6/fib_multipath_hash_policy", "1"),
+)
+_BEHIND_ROUTERS = tuple(
+    (f"{family}/conf/{which}/ignore_routes_with_linkdown", "1") for family in ("ipv4", "ipv6") for which in ("all", "default")
+)
 _SWITCH = (("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1"))
 _CLIENT = tuple((f"!{family}/neigh/default/gc_thresh{level}", str(8192 * level)) for family in ("ipv4", "ipv6") for level in (1, 2, 3))
 
@@ -57,7 +69,40 @@ def build(layout: Layout) -> None:
         for pod in node.pods:
             _attach_pod(layout, pod)
     netns.set_sysctls(layout.namespace(layout.client.name), _CLIENT)
-    _plug_in(layout, layout.client, [f"route add {pool} dev {layout.client.interface}" for pool in POOLS])
+    if layout.routers:
+        _build_routers(layout)
+    else:
+        _plug_in(layout, layout.client, [f"route add {pool} dev {layout.client.interface}" for pool in POOLS])
+
+
+def _build_routers(layout: Layout) -> None:
+    """Put the routers between the client and the wire."""
+    client = layout.namespace(layout.client.name)
+    netns.set_sysctls(client, (*_BEHIND_ROUTERS, ("ipv4/fib_multipath_hash_policy", "1"), ("ipv6/fib_multipath_hash_policy", "1")))
+    for router in layout.routers:
+        netns.set_sysctls(layout.namespace(router.name), _ROUTER)
+        _plug_in(layout, router, [])
+        _connect_client(layout, router)
+    hops = (" ".join(f"nexthop via {router.inner_ips[family]} dev {router.link}" for router in layout.routers) for family in (0, 1))
+    netns.batch([f"route add {pool} {to}" for pool, to in zip(POOLS, hops, strict=True)], namespace=client)
+    for node in layout.nodes:
+        back = [
+            f"route add {network} via {ip}"
+            for router in layout.routers
+            for network, ip in zip(router.client_networks, router.ips, strict=True)
+        ]
+        netns.batch(back, namespace=layout.namespace(node.name))
+
+
+def _connect_client(layout: Layout, router: Router) -> None:
+    client, namespace = layout.namespace(layout.client.name), layout.namespace(router.name)
+    lines = [f"link add {router.link} type veth peer name client netns {namespace}", f"link set {router.link} up"]
+    inner = ["link set client up"]
+    for own, theirs, bits in zip(router.client_ips, router.inner_ips, CLIENT_NETWORK_BITS, strict=True):
+        lines.append(f"addr add {own}/{bits} dev {router.link}")
+        inner.append(f"addr add {theirs}/{bits} dev client")
+    netns.batch(lines, namespace=client)
+    netns.batch(inner, namespace=namespace)
 
 
 def cut(layout: Layout, host: str) -> None:
@@ -67,6 +112,8 @@ def cut(layout: Layout, host: str) -> None:
         LabError: the switch said no.
     """
     netns.batch([f"link set {host} down"], namespace=layout.namespace(SWITCH))
+    if layout.router(host) is not None:
+        netns.batch(["link set client down"], namespace=layout.namespace(host))
 
 
 def heal(layout: Layout, host: str) -> None:
@@ -76,6 +123,11 @@ def heal(layout: Layout, host: str) -> None:
         LabError: the switch said no.
     """
     netns.batch([f"link set {host} up"], namespace=layout.namespace(SWITCH))
+    router = layout.router(host)
+    if router is not None:
+        inner = router.inner_ips[1]  # IPv6 addresses go with the link
+        again = f"addr replace {inner}/{CLIENT_NETWORK_BITS[1]} dev client nodad"
+        netns.batch(["link set client up", again], namespace=layout.namespace(host))
 
 
 def _build_switch(layout: Layout) -> None:

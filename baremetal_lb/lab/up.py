@@ -23,9 +23,9 @@ from baremetal_lb.lab.errors import LabError
 from baremetal_lb.lab.layout import Layout
 from baremetal_lb.lab.privilege import is_privileged, joining, require_user_namespaces, start_holder
 from baremetal_lb.lab.processes import MARK_VARIABLE
-from baremetal_lb.lab.programs import Programs
+from baremetal_lb.lab.programs import Programs, write_router_files
 from baremetal_lb.lab.state import ROOT_VARIABLE, LabDirectory, LabState, lab_directory
-from baremetal_lb.lab.tools import require, search_path
+from baremetal_lb.lab.tools import require, require_router, search_path
 
 Report = Callable[[str], None]
 """Takes one line of progress."""
@@ -39,6 +39,8 @@ class LabOptions:
     nodes: int = 3
     api: str = "embedded"
     """``embedded``, or ``kube`` for the real API server, kube-controller-manager and kube-proxy."""
+    routers: tuple[str, ...] = ()
+    """``frr``, ``bird``, ``gobgp``: those that stand between the client and the nodes."""
 
 
 def up(options: LabOptions, report: Report) -> LabState:
@@ -47,11 +49,13 @@ def up(options: LabOptions, report: Report) -> LabState:
     Raises:
         LabError: it cannot be; nothing of it is left then.
     """
-    Layout(options.name, options.nodes)
+    layout = Layout(options.name, options.nodes, options.routers)
     directory, privileged = lab_directory(options.name), is_privileged()
     require(["ip", "nft"] if privileged else ["ip", "nft", "unshare", "nsenter", "mount"])
     if not privileged:
         require_user_namespaces()
+    for router in layout.routers:
+        require_router(router.kind)
     if options.api == "kube":
         try:
             find_or_build(report)
@@ -71,7 +75,9 @@ def up(options: LabOptions, report: Report) -> LabState:
 
 def _build_locked(directory: LabDirectory, options: LabOptions, report: Report, *, privileged: bool) -> LabState:
     with socket.create_server(("127.0.0.1", 0), backlog=512) as outside:
-        state = directory.write(LabState(options.name, options.nodes, options.api, uuid.uuid4().hex, outside.getsockname()[1]))
+        state = directory.write(
+            LabState(options.name, options.nodes, options.api, uuid.uuid4().hex, outside.getsockname()[1], routers=options.routers)
+        )
         directory.logs.mkdir(mode=0o700)
         if privileged:
             return build(directory, state, outside.fileno(), report)
@@ -102,7 +108,8 @@ def build(directory: LabDirectory, state: LabState, outside: int, report: Report
         LabError: a step failed; what the ones before it made is still there.
     """
     layout, control = state.layout, Control(directory)
-    report(f"network: {state.nodes} nodes, a client, a switch and {len(layout.pods)} Pods, each in a namespace of its own")
+    between = f"{' and '.join(router.name for router in layout.routers)} between them, " if layout.routers else ""
+    report(f"network: {state.nodes} nodes, a client, {between}a switch and {len(layout.pods)} Pods, each in a namespace of its own")
     topology.build(layout)
     state = directory.update(state, supervisor=start_supervisor(directory, environment_of(directory, state), [outside]))
     programs = Programs(directory, state)
@@ -118,8 +125,14 @@ def build(directory: LabDirectory, state: LabState, outside: int, report: Report
     report(f"service traffic: {'kube-proxy on each node' if state.api == 'kube' else 'nftables on each node'}")
     for spec in programs.proxies():
         control.start(spec)
-    report("controllers (2, one leads) and a speaker on each node")
-    for spec in (*programs.controllers(), *programs.speakers()):
+    if layout.routers:
+        report(f"routers: {', '.join(f'{router.name} (AS {router.asn})' for router in layout.routers)}")
+        write_router_files(directory, layout)
+        for spec in programs.routers():
+            control.start(spec)
+    engines = ", with an engine for BGP" if layout.routers else ""
+    report(f"controllers (2, one leads) and a speaker on each node{engines}")
+    for spec in (*programs.controllers(), *programs.engines(), *programs.speakers()):
         control.start(spec)
     _wait_until_working(control, state, programs)
     state = directory.update(state, is_up=True)

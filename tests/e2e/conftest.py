@@ -18,7 +18,7 @@ def lab(demo_lab: LabUnderTest) -> Iterator[LabUnderTest]:
     demo_lab.cli("fault", "heal")
 
 
-@pytest.fixture(scope="module", params=["embedded", "kube"])
+@pytest.fixture(scope="session", params=["embedded", "kube"])
 def demo_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     if request.param == "kube":
         find_or_build(print)

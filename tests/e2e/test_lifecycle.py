@@ -96,11 +96,12 @@ def open_path() -> Iterator[Path]:
         yield Path(path)
 
 
-def test_a_lab_needs_no_root(open_path: Path) -> None:
+@pytest.mark.parametrize("routers", [(), ("--routers", "frr,bird,gobgp")], ids=["on the wire", "behind routers"])
+def test_a_lab_needs_no_root(open_path: Path, routers: tuple[str, ...]) -> None:
     """As a user without any right where that user can run this Python, else as root without any capability."""
     root = open_path
     prefix, bmlb, environment = _unprivileged(root)
-    with lab_up(root, "--nodes", "2", "--demo", lab=new_lab(root, prefix=prefix, bmlb=bmlb, environment=environment)) as lab:
+    with lab_up(root, "--nodes", "2", *routers, "--demo", lab=new_lab(root, prefix=prefix, bmlb=bmlb, environment=environment)) as lab:
         state = lab.state
         assert "making a user namespace" in lab.output
         assert "NOT SO" not in lab.output
@@ -118,7 +119,7 @@ def test_a_lab_needs_no_root(open_path: Path) -> None:
             text=True,
             check=True,
         )
-        assert "198.51.100.10/24" in seen.stdout
+        assert str(state.layout.client.ips[0] if not routers else state.layout.routers[0].client_ips[0]) in seen.stdout
         lab.cli("down")
         assert lab.left_behind(state.mark) == NOTHING
         assert not state.owner_holder.is_running
@@ -149,7 +150,7 @@ def test_status_is_as_documented(tmp_path: Path) -> None:
         assert document["pools"] == ["203.0.113.0/24", "2001:db8:1::/64"]
         assert document["namespace"] == "baremetal-lb-system"
         host = {"ips", "mac", "interface", "pid_namespace_holder"}
-        assert set(document["nodes"][0]) == {"name", "speaker_pid", "exabgp_pid", *host}
+        assert set(document["nodes"][0]) == {"name", "speaker_pid", "exabgp_pid", "bfd_pid", *host}
         assert set(document["client"]) == host
         assert [set(controller) for controller in document["controllers"]] == [{"pid", "leader"}] * 2
         assert lab.cli("kubeconfig").strip() == document["kubeconfig"]
