@@ -32,7 +32,7 @@ def crds(
     identity: Annotated[IdentityName, typer.Option(help="API group of the kinds that MetalLB has, too.")] = IdentityName.BAREMETAL_LB,
     output: Annotated[Output, typer.Option("--output", "-o", help="yaml, or json (one List).")] = Output.YAML,
     directory: Annotated[
-        Path | None, typer.Option(help="Write one YAML file for each definition here, and remove other *.yaml files.")
+        Path | None, typer.Option(help="Write one YAML file for each definition here, and remove those of other kinds.")
     ] = None,
 ) -> None:
     """Print the custom resource definitions, for ``bmlb crds | kubectl apply --server-side -f -``."""
@@ -45,7 +45,7 @@ def crds(
         return
     directory.mkdir(parents=True, exist_ok=True)
     wanted = {file_name(crd): to_yaml([crd]) for crd in definitions}
-    for path in sorted(directory.glob("*.yaml")):
+    for path in sorted(directory.glob("*.*.yaml")):
         if path.name not in wanted:
             path.unlink()
     for name, text in wanted.items():

@@ -21,7 +21,7 @@ from baremetal_lb.kube.records import ENDPOINT_SLICE, IP_ALLOCATION, LEASE, NAME
 from baremetal_lb.membership.facts import MalformedFacts, parse
 from baremetal_lb.membership.lease_roster import node_of_lease
 from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
-from baremetal_lb.model.net import Family, family_of, parse_address
+from baremetal_lb.model.net import AddressRange, Family, RangeError, family_of, parse_address
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.model.roster import Member, Roster
@@ -34,9 +34,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Namespace": ("v1",),
     "EndpointSlice": ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"),
     "Lease": ("coordination.k8s.io/v1", "coordination.k8s.io/v1beta1"),
+    "ServiceCIDR": ("networking.k8s.io/v1", "networking.k8s.io/v1beta1"),
 }
 """Kinds of Kubernetes that are read, in these versions."""
-CLUSTER_SCOPED = frozenset({"Node", "Namespace"})
+CLUSTER_SCOPED = frozenset({"Node", "Namespace", "ServiceCIDR"})
 MEMBER_ANNOTATION = "member"
 UID_MAX = 64
 PROTOCOLS = frozenset({"TCP", "UDP", "SCTP"})
@@ -65,6 +66,8 @@ class OfflineCluster:
     """Each with the place of its object in the input; by object and field."""
     keys: Mapping[int, ObjectRef]
     """Kind and name of the objects that were read, by their place in the input."""
+    leases: tuple[LeaseView, ...] = ()
+    """Of the namespace of the install: those of speakers, and the one that controllers elect by."""
 
 
 def fallback_uid(key: ObjectKey) -> str:
@@ -72,8 +75,13 @@ def fallback_uid(key: ObjectKey) -> str:
     return f"offline-{hashlib.sha256(str(key).encode()).hexdigest()[:32]}"
 
 
-def read_cluster(objects: Sequence[Mapping[str, Any]], *, identity: Identity, namespace: str, owner: str) -> OfflineCluster:
-    """Read all objects; those of other kinds are ignored."""
+def read_cluster(
+    objects: Sequence[Mapping[str, Any]], *, identity: Identity, namespace: str, owner: str, is_owner_known: bool = False
+) -> OfflineCluster:
+    """Read all objects; those of other kinds are ignored.
+
+    ``is_owner_known``: the objects are a running cluster's, whose entries say truly which install's they are.
+    """
     reader = _Reader([dict(manifest) if isinstance(manifest, Mapping) else {} for manifest in objects], identity, namespace)
     nodes = tuple(reader.views("Node", NODE).values())
     services = {key: replace(view, uid=view.uid or fallback_uid(key)) for key, view in reader.services().items()}
@@ -84,14 +92,15 @@ def read_cluster(objects: Sequence[Mapping[str, Any]], *, identity: Identity, na
     cluster = ClusterObjects(
         configuration=compiled.configuration,
         services=tuple(services.values()),
-        entries=tuple(_our_entry(entry, services, owner) for entry in entries.values()),
+        entries=tuple(entries.values() if is_owner_known else (_our_entry(entry, services, owner) for entry in entries.values())),
         slices=tuple(reader.views("EndpointSlice", ENDPOINT_SLICE).values()),
         nodes=nodes,
         namespaces=reader.namespaces({key.namespace for key in services}),
+        service_cidrs=tuple(reader.service_cidrs()),
         roster=reader.roster([node.name for node in nodes]),
     )
     problems = sorted(reader.problems, key=lambda found: (found[0].object, found[0].field, found[0].reason.name, found[1]))
-    return OfflineCluster(cluster, compiled, tuple(problems), reader.keys)
+    return OfflineCluster(cluster, compiled, tuple(problems), reader.keys, tuple(reader.leases))
 
 
 class _Reader:
@@ -102,7 +111,7 @@ class _Reader:
         self.problems: list[tuple[Problem, int]] = []
         self.keys: dict[int, ObjectRef] = {}
         self._identity, self._namespace = identity, namespace
-        self._lease_places: dict[ObjectKey, int] = {}
+        self.leases: list[LeaseView] = []
 
     def views(self, name: str, kind: Kind[Any, V]) -> dict[ObjectKey, V]:
         """Return the views of all objects of a kind that can be read, by key."""
@@ -146,12 +155,31 @@ class _Reader:
         labels.update({view.name: view.labels for view in self.views("Namespace", NAMESPACE).values()})
         return {name: {NAME_LABEL: name, **given} for name, given in labels.items()}
 
+    def service_cidrs(self) -> Iterable[AddressRange]:
+        """Return the CIDRs of all ServiceCIDRs; a text that is none is told."""
+        for place, manifest in enumerate(self.manifests):
+            if manifest.get("kind") != "ServiceCIDR" or not self._is_meant("ServiceCIDR", manifest):
+                continue
+            spec = manifest.get("spec")
+            texts = spec.get("cidrs") if isinstance(spec, Mapping) else None
+            metadata = manifest.get("metadata")
+            name = metadata.get("name") if isinstance(metadata, Mapping) else None
+            for index, text in enumerate(texts if isinstance(texts, list) else ()):
+                try:
+                    yield AddressRange.parse(str(text))
+                except RangeError as error:
+                    ref = ObjectRef("ServiceCIDR", ObjectKey("", str(name)))
+                    self._report(place, ref, f"spec.cidrs[{index}]", InputReason.Unreadable, str(error))
+
     def roster(self, nodes: Iterable[str]) -> Roster:
         """Return the roster: every node serves with all interfaces, unless the Lease of its speaker says otherwise."""
         members = dict(Roster.of_nodes(nodes).members)
         for key, lease in self.views("Lease", LEASE).items():
+            if key.namespace != self._namespace:
+                continue
+            self.leases.append(lease)
             node = node_of_lease(key.name)
-            if node is not None and key.namespace == self._namespace:
+            if node is not None:
                 members[node] = self._member(node, lease)
         return Roster(members)
 

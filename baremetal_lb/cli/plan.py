@@ -1,21 +1,20 @@
 """``bmlb plan``: what a cluster would settle to, offline.
 
-Manifests in; out comes who would have which IP and why not, who would announce it and why not the others, and what is wrong with the
-objects. The decisions are those of the running processes (``settle``).
+Manifests in; out comes who would have which IP and why not, who would announce it and why not the others, which routes each node would
+advertise to whom, and what is wrong with the objects. The decisions are those of the running processes (``settle``).
 
 Exit code 0: every Service of ours has an IP and every object is sound. 1: not so. 2: the command was not understood.
 """
 
 import json
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Annotated
 
 import typer
 import yaml
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,7 +22,8 @@ from baremetal_lb.api.reasons import ConfigurationReason
 from baremetal_lb.api.source import SourceError, load
 from baremetal_lb.cli.afterwards import objects_afterwards
 from baremetal_lb.cli.offline import read_cluster
-from baremetal_lb.cli.plan_document import document
+from baremetal_lb.cli.output import PlainDumper, open_console
+from baremetal_lb.cli.plan_document import document, route_document
 from baremetal_lb.cli.validate import is_error
 from baremetal_lb.election.elect import Election
 from baremetal_lb.ipam.reasons import AllocationReason
@@ -32,11 +32,10 @@ from baremetal_lb.model.ids import IDENTITIES
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.settle.cluster import SettleOptions
+from baremetal_lb.settle.routes import SettledRoute
 from baremetal_lb.settle.settle import SettledState, settle
 
 app = typer.Typer(add_completion=False)
-PIPED_WIDTH = 240
-"""Columns of tables that go to a file or a pipe."""
 NODES_SHOWN = 3
 """Nodes that the table names for each reason; ``-o json`` has them all."""
 
@@ -55,14 +54,6 @@ class Output(Enum):
     JSON = "json"
     YAML = "yaml"
     OBJECTS = "objects"
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes out what is there twice, instead of anchors and aliases."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
-        """Return True: nothing is an alias."""
-        return True
 
 
 @app.command()
@@ -101,7 +92,7 @@ def plan(
         _print_tables(state, problems, lb_class)
     elif output is Output.OBJECTS:
         after = objects_afterwards(objects, offline, state, identity=names, now_utc=now_utc)
-        typer.echo(yaml.dump_all(after, Dumper=_Plain, sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(yaml.dump_all(after, Dumper=PlainDumper, sort_keys=False, allow_unicode=True), nl=False)
     else:
         told = document(state, problems)
         typer.echo(json.dumps(told, indent=2) if output is Output.JSON else yaml.safe_dump(told, sort_keys=False), nl=output is Output.JSON)
@@ -126,7 +117,7 @@ def _unserved(state: SettledState, lb_class: str) -> bool:
 
 def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -> None:
     """Print what people ask first: the Services of ours, who announces what, and what is wrong."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = open_console()
     services = Table("SERVICE", "IPS", "POOL", "REASON", "MESSAGE", box=None, header_style=None)
     for outcome in state.services:
         if handles_service(outcome.service, lb_class):
@@ -144,6 +135,9 @@ def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -
     if state.announcements:
         console.print()
         console.print(announcements)
+    if state.routes:
+        console.print()
+        console.print(routes_table(state.routes))
     if problems:
         console.print()
     for problem in problems:
@@ -151,6 +145,29 @@ def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -
         where = f"{problem.object} {problem.field}".rstrip()
         text = f"{problem.source or ''}: {severity}: {where}: {problem.message}".removeprefix(": ")
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def routes_table(routes: Sequence[SettledRoute]) -> Table:
+    """Return the routes as people read them."""
+    table = Table(
+        "NODE", "PEER", "PREFIX", "NEXT HOP", "LOCAL PREF", "MED", "PREPEND", "COMMUNITIES", "SERVICES", box=None, header_style=None
+    )
+    for route in routes:
+        told = route_document(route)
+        communities = [*told["communities"], *(f"large:{each}" for each in told["large_communities"])]
+        numbers = ["-" if told[name] is None else str(told[name]) for name in ("local_pref", "med")]
+        services = ", ".join(told["services"])
+        table.add_row(
+            route.node,
+            route.peer,
+            told["prefix"],
+            route.next_hop,
+            *numbers,
+            str(told["as_path_prepend"]),
+            " ".join(communities) or "-",
+            services,
+        )
+    return table
 
 
 def _excluded(election: Election) -> str:

@@ -7,6 +7,7 @@ from baremetal_lb.election.elect import Candidate
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.settle.addresses import ServiceOutcome
 from baremetal_lb.settle.announcements import Announcement
+from baremetal_lb.settle.routes import SettledRoute
 from baremetal_lb.settle.settle import SettledState
 
 Document = dict[str, Any]
@@ -17,7 +18,7 @@ def document(state: SettledState, problems: Iterable[Problem]) -> Document:
     return {
         "services": [_service(outcome) for outcome in state.services],
         "announcements": [_announcement(announcement) for announcement in state.announcements],
-        "routes": [],
+        "routes": [route_document(route) for route in state.routes],
         "problems": [_problem(problem) for problem in problems],
     }
 
@@ -42,6 +43,24 @@ def _announcement(announcement: Announcement) -> Document:
         "announcer": election.announcer,
         "interfaces": None if election.interfaces is None else sorted(election.interfaces),
         "candidates": [_candidate(candidate) for candidate in election.candidates],
+    }
+
+
+def route_document(route: SettledRoute) -> Document:
+    """Return one route as it is printed."""
+    attributes = route.attributes
+    return {
+        "node": route.node,
+        "peer": route.peer,
+        "prefix": str(route.prefix),
+        "next_hop": route.next_hop,
+        "local_pref": attributes.local_pref,
+        "med": attributes.med,
+        "as_path_prepend": attributes.as_path_prepend,
+        "communities": [str(community) for community in attributes.communities],
+        "large_communities": [str(community) for community in attributes.large_communities],
+        "link_bandwidth": attributes.link_bandwidth,
+        "services": [str(key) for key in route.services],
     }
 
 

@@ -1,6 +1,6 @@
-"""``bmlb controller`` and ``bmlb speaker``: become the process, with all that stands behind, ``--help`` too.
+"""``bmlb controller``, ``speaker``, ``exabgp`` and ``bfd``: become the process, with all that stands behind, ``--help`` too.
 
-The command line stands on the same layers as the two processes and imports neither: it replaces itself by ``python -m``.
+The command line stands on the same layers as the processes and imports none: it replaces itself by ``python -m``.
 """
 
 import os
@@ -12,6 +12,8 @@ import typer
 _ALL = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 controller_app = typer.Typer(add_completion=False)
 speaker_app = typer.Typer(add_completion=False)
+exabgp_app = typer.Typer(add_completion=False)
+bfd_app = typer.Typer(add_completion=False)
 
 
 @controller_app.command(context_settings=_ALL)
@@ -24,6 +26,18 @@ def controller(ctx: typer.Context) -> None:
 def speaker(ctx: typer.Context) -> None:
     """Run the speaker of one node."""
     _become("speaker", ctx.args)
+
+
+@exabgp_app.command(context_settings=_ALL)
+def exabgp(ctx: typer.Context) -> None:
+    """Run ExaBGP for the speaker of one node."""
+    _become("baremetal_lb.engine", ctx.args)
+
+
+@bfd_app.command(context_settings=_ALL)
+def bfd(ctx: typer.Context) -> None:
+    """Run BFD for the speaker of one node."""
+    _become("baremetal_lb.bfdd", ctx.args)
 
 
 def _become(module: str, arguments: list[str]) -> NoReturn:

@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from baremetal_lb.cli.main import app
+from tests.support.pages import ROOT, Reader, blocks
 
 POOL = """
 apiVersion: baremetal-lb.io/v1beta1
@@ -136,3 +137,12 @@ def test_a_peer_whose_secret_is_not_in_the_input_makes_exit_code_1(files):
     secret = "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/basic-auth\nmetadata: {name: tor, namespace: baremetal-lb-system}\n"
     result = run("-f", str(files), "-f", "-", stdin=peer + secret + "data: {password: c2VjcmV0}\n")
     assert (result.exit_code, "BGPPeer" in result.stdout) == (0, False)
+
+
+def test_plans_are_chained_as_the_page_says(files):
+    (block,) = [block for block in blocks(ROOT / "docs" / "reference" / "plan.md") if block.heading == "`-o objects`"]
+    (files / "cluster.yaml").write_text(f"{POOL}---{SERVICE.replace('NAME', 'web')}")
+    (files / "new-service.yaml").write_text(SERVICE.replace("NAME", "api"))
+    reader = Reader(files, {"PATH": f"{ROOT / '.venv' / 'bin'}:/usr/bin:/bin"})
+    planned = reader.types(block.script)
+    assert "203.0.113.1" in next(line for line in planned.splitlines() if "default/api" in line)

@@ -1,0 +1,65 @@
+"""A document in the person's editor: what was written is not lost, whatever becomes of it.
+
+document --> file --> $VISUAL, $EDITOR or vi --> document
+              |
+              kept, and named, unless what followed went well: a fault, a conflict, no answer, a "no", Ctrl-C
+"""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+
+from baremetal_lb.cli.change import USAGE, refuse
+from baremetal_lb.cli.output import PROBLEM_FOUND
+
+
+@contextmanager
+def edited(document: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the document as a person left it in the editor; ``name`` begins the file's name.
+
+    Raises:
+        typer.Exit: 2 there is no editor, 1 it failed or what was written is no document; the sentence has been printed.
+    """
+    descriptor, place = tempfile.mkstemp(prefix=f"{name}-", suffix=".yaml")
+    path, before = Path(place), yaml.safe_dump(document, sort_keys=False)
+    os.close(descriptor)
+    path.write_text(before, encoding="utf-8")
+    try:
+        _run_editor(path)
+        yield _read(path)
+    except BaseException:  # Ctrl-C too: it is somebody's work
+        if path.read_text(encoding="utf-8") == before:
+            path.unlink()
+        else:
+            typer.echo(f"What you wrote is kept in {path}", err=True)
+        raise
+    path.unlink()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise refuse(f"what was written is no YAML: {error}", code=PROBLEM_FOUND) from error
+    if not isinstance(document, dict):
+        raise refuse("what was written is no object with fields; nothing was done", code=PROBLEM_FOUND)
+    return document
+
+
+def _run_editor(path: Path) -> None:
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        code = subprocess.run([*shlex.split(command), str(path)], check=False).returncode
+    except (OSError, ValueError) as error:
+        said = f"the editor {command!r} cannot be run: {error}\nName another one in EDITOR, or change by options."
+        raise refuse(said, code=USAGE) from None
+    if code:
+        raise refuse(f"the editor {command!r} ended with code {code}; nothing was done", code=PROBLEM_FOUND)
