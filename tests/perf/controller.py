@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from baremetal_lb.kube.errors import ApiError
-from baremetal_lb.kube.rights import controller_rules
+from baremetal_lb.kube.rights import controller_rights
 from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.ids import BAREMETAL_LB
 from tests.support.controllers import Install, running_install
@@ -196,7 +196,7 @@ def main() -> None:
     arguments = parser.parse_args()
     counts = [int(text) for text in arguments.services.split(",")]
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder) / "kube") as server:
-        server.grant("controller", controller_rules(BAREMETAL_LB))
+        server.grant("controller", controller_rights(BAREMETAL_LB).everywhere)
         with running_install(server, Path(folder)) as install:
             install.pool("wide", "198.18.0.0/16")
             controller = install.start()

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from baremetal_lb.kube.rights import speaker_rules
+from baremetal_lb.kube.rights import speaker_rights
 from tests.support.kubeserver import running_server
 from tests.support.speakers import SpeakerNode, Speakers, install_crds
 from tests.support.wait import until
@@ -43,7 +43,7 @@ def idle(nodes: list[SpeakerNode], seconds: float = 10.0) -> str:
 
 def until_answers(cluster: Speakers, ip: str, mac: str, began: float) -> float:
     """Ask for an IP until the node with this hardware address answers; return how long after ``began``, in ms."""
-    until(lambda: mac in cluster.who_answers(ip, quiet_s=0.002), 30)
+    until(lambda: mac in cluster.who_answers(ip, patience_s=0.002), 30)
     return (time.monotonic() - began) * 1000
 
 
@@ -113,7 +113,7 @@ def main() -> None:
     ):
         install_crds(server)
         for name in ("node1", "node2"):
-            server.grant(f"speaker-{name}", speaker_rules(cluster.identity))
+            server.grant(f"speaker-{name}", speaker_rights(cluster.identity).everywhere)
         cluster.configure()
         nodes = [cluster.node(name) for name in ("node1", "node2")]
         for node in nodes:

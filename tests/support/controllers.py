@@ -51,6 +51,10 @@ def _is_established(server: KubeServer, path: str) -> bool:
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
+HOME_KINDS = ("ipaddresspools", "l2advertisements", "servicel2statuses", "bgpadvertisements", "bfdprofiles")
+"""What ``close`` removes from the namespace of an install, beside BGPPeers."""
+
+
 @dataclass
 class ControllerProcess:
     """One controller; ended by the fixture at the latest."""
@@ -148,9 +152,7 @@ class Install:
         self.server.clear(LEDGER)
         for name in self.services():
             self.server.delete(self.service_path(name))
-        self.server.clear(
-            *(f"{GROUP}/namespaces/{self.system}/{plural}" for plural in ("ipaddresspools", "l2advertisements", "servicel2statuses"))
-        )
+        self.server.clear(*(f"{GROUP}/namespaces/{self.system}/{plural}" for plural in HOME_KINDS))
 
     # -- objects -------------------------------------------------------------------------------------------------------------------
 
@@ -158,6 +160,11 @@ class Install:
         """Create an IPAddressPool."""
         body = {"apiVersion": "baremetal-lb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": name}}
         self.server.create(f"{GROUP}/namespaces/{self.system}/ipaddresspools", {**body, "spec": {"addresses": list(addresses), **spec}})
+
+    def peer(self, name: str, **spec: object) -> None:
+        """Create a BGPPeer."""
+        body = {"apiVersion": "baremetal-lb.io/v1beta2", "kind": "BGPPeer", "metadata": {"name": name}, "spec": spec}
+        self.server.create(f"/apis/baremetal-lb.io/v1beta2/namespaces/{self.system}/bgppeers", body)
 
     def pool_object(self, name: str) -> dict[str, Any]:
         """Return an IPAddressPool."""

@@ -69,6 +69,13 @@ class LabUnderTest:
         assert done.returncode == 0, f"bmlb lab {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def bmlb_json(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        """What a command of the whole cluster says, as a document; it has to end with one of these codes."""
+        command = [*self.bmlb, *arguments, "--kubeconfig", str(self.directory.kubeconfig), "-o", "json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_S)
+        assert done.returncode in codes, f"bmlb {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return dict(json.loads(done.stdout))
+
     def status(self) -> dict[str, Any]:
         return dict(json.loads(self.cli("status", "-o", "json")))
 

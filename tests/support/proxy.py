@@ -61,7 +61,9 @@ class Rule:
     delay_s: float = 1.0
     matched: int = 0
     hits: int = 0
-    """Requests that met the fault."""
+    """Requests that met the fault, counted when they come in."""
+    answered: int = 0
+    """Those of them whose answer is made: what changes on the server from now on is in none of them."""
 
     def takes(self, method: str, target: str) -> bool:
         """Count a request and tell whether it meets the fault."""
@@ -190,6 +192,8 @@ class FaultProxy:
             return await self._answer(request, body, rule)
         finally:
             self._open.pop(id(request), None)
+            if rule is not None:
+                rule.answered += 1
 
     def _rule_for(self, method: str, target: str) -> Rule | None:
         with self._lock:

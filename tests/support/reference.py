@@ -1,14 +1,25 @@
-"""Writes docs/reference/settings.md and reasons.md from the code; a test tells when they are stale.
+"""Writes the generated pages of docs/reference from the code; a test tells when they are stale.
 
 Run it as ``python -m tests.support.reference``, or ``make reference``.
 """
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from baremetal_lb.api.reasons import ConfigurationReason
+from baremetal_lb.api.secrets import SecretReason
+from baremetal_lb.bfd.reasons import BfdDrop, BfdReason
+from baremetal_lb.bfdd.settings import Settings as BfdSettings
+from baremetal_lb.bgp.driver_reasons import DriverReason
+from baremetal_lb.bgp.reasons import RouteReason, SessionReason
+from baremetal_lb.bgp.unnumbered import UnnumberedReason
 from baremetal_lb.cli.offline import InputReason
+from baremetal_lb.cli.pool_check import PoolReason
+from baremetal_lb.cli.unreached import UnreachedReason
 from baremetal_lb.election.reasons import ExclusionReason
+from baremetal_lb.engine.hub import HubReason
+from baremetal_lb.engine.settings import Settings as EngineSettings
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.l2.links import LinkReason
 from baremetal_lb.l2.reasons import DropReason
@@ -20,37 +31,56 @@ from controller.report import ControllerReason
 from controller.settings import Settings as ControllerSettings
 from speaker.reasons import SilenceReason
 from speaker.settings import Settings as SpeakerSettings
+from tests.support.reference_cli import cli_lines
+from tests.support.reference_crds import crds_lines
+from tests.support.reference_markdown import NOTE, cell
+from tests.support.reference_telemetry import logs_page, metrics_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
-NOTE = "<!-- made by `make reference`; do not edit -->\n"
 
 REASONS: dict[str, tuple[str, type[Reason]]] = {
     "Why a Service has no IP, or not the one that it asks for": (
-        "In the condition `Satisfied` of the Service, in events, in `bmlb plan`, in metrics.",
+        "In the condition `Satisfied` of the Service, in events, in `bmlb svc explain` and `bmlb plan`, in metrics.",
         AllocationReason,
     ),
-    "Why a node does not announce an IP": ("In `bmlb plan`, in the speaker's logs and metrics.", ExclusionReason),
+    "Why a node does not announce an IP": (
+        "In `bmlb svc explain`, `bmlb node list` and `bmlb plan`, in the speaker's logs and metrics.",
+        ExclusionReason,
+    ),
     "Why a speaker is silent about an IP that is its to announce": ("In the speaker's logs and metrics.", SilenceReason),
+    "Why nobody reaches a Service for which all is decided": ("In `bmlb svc`.", UnreachedReason),
     "What is wrong with a resource": (
         "In its conditions `Accepted` and `Degraded`, in `bmlb validate` and `bmlb plan`.",
         ConfigurationReason,
     ),
     "What is wrong with another object in a file": ("In `bmlb plan`.", InputReason),
+    "What is wrong with a pool": ("In `bmlb pool check`.", PoolReason),
     "What the controller has to say besides": ("In events.", ControllerReason),
     "Why a speaker's Lease does not count": ("In logs.", LeaseReason),
     "Why an interface is not used": ("In the speaker's logs.", LinkReason),
     "Why a frame gets no answer": ("In the speaker's counters.", DropReason),
+    "Why a node does not advertise an IP": ("In `bmlb svc explain` and `bmlb plan`, in the speaker's log and metrics.", RouteReason),
+    "Why a node has no session with a BGP peer": ("In BGPSessionStatus, in the speaker's log.", SessionReason),
+    "Why a Secret gives no password": ("In BGPSessionStatus, in the speaker's log.", SecretReason),
+    "What keeps a BGP session or its routes from being as wanted": ("In BGPSessionStatus, in the speaker's log.", DriverReason),
+    "Why an unnumbered link has no router": ("In BGPSessionStatus, in the speaker's log.", UnnumberedReason),
+    "What the engine does unasked": ("In its log.", HubReason),
+    "What keeps BFD from being as wanted": ("In BGPSessionStatus, in logs.", BfdReason),
+    "Why a BFD packet is discarded": ("In the speaker's metrics.", BfdDrop),
     "What is wrong with a malformed frame": ("In the speaker's counters.", MalformedReason),
 }
 
 
-def cell(text: str) -> str:
-    """Return a text that can stand in a table."""
-    return text.replace("|", "\\|").replace("``", "`")
+SETTINGS: dict[str, type[Any]] = {
+    "Controller": ControllerSettings,
+    "Speaker": SpeakerSettings,
+    "Engine (`bmlb exabgp`)": EngineSettings,
+    "BFD (`bmlb bfd`)": BfdSettings,
+}
 
 
 def settings_page() -> str:
-    """Return the reference of the settings of both processes."""
+    """Return the reference of the settings of all processes."""
     lines = [
         NOTE,
         "# Settings",
@@ -58,7 +88,7 @@ def settings_page() -> str:
         "Each is an option and an environment variable of the same name; the option wins. `bmlb controller --help` and",
         "`bmlb speaker --help` print the same.",
     ]
-    for title, cls in (("Controller", ControllerSettings), ("Speaker", SpeakerSettings)):
+    for title, cls in SETTINGS.items():
         lines += ["", f"## {title}", "", "| option | variable | default | |", "|---|---|---|---|"]
         texts = attribute_docstrings(cls)
         for field in fields(cls):
@@ -79,7 +109,24 @@ def reasons_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "reasons.md": reasons_page}
+def crds_page() -> str:
+    """Return the reference of our resources."""
+    return "\n".join([NOTE, *crds_lines()]) + "\n"
+
+
+def cli_page() -> str:
+    """Return the reference of the command line."""
+    return "\n".join([NOTE, *cli_lines()]) + "\n"
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "reasons.md": reasons_page,
+    "crds.md": crds_page,
+    "cli.md": cli_page,
+    "metrics.md": metrics_page,
+    "logs.md": logs_page,
+}
 
 
 def main() -> None:
