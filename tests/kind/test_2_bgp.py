@@ -1,7 +1,5 @@
 """BGP: routes of a real router beside the cluster, and a client that reaches IPs through it only."""
 
-import json
-
 import pytest
 
 from tests.support.kind import NAMESPACE, Kind, Outside
@@ -9,13 +7,6 @@ from tests.support.kind_objects import deployment, service
 from tests.support.wait import until
 
 FAMILIES = [pytest.param("ip", "IPv4", id="IPv4"), pytest.param("ipv6", "IPv6", id="IPv6")]
-
-
-def next_hops(router: Outside, prefix: str) -> set[str]:
-    """Return the next hops of a prefix in the router's kernel."""
-    family = "-6" if ":" in prefix else "-4"
-    routes = json.loads(router.run("ip", "-j", family, "route", "show", prefix) or "[]")
-    return {hop["gateway"] for route in routes for hop in route.get("nexthops", [route]) if "gateway" in hop}
 
 
 def sessions(kind: Kind) -> dict[str, tuple[str, str]]:
@@ -40,9 +31,7 @@ def test_a_service_is_reached_through_all_nodes(kind: Kind, router: Outside, gue
     ip = until(lambda: kind.ips(name), 30)[0]
     prefix = f"{ip}/128" if family == "IPv6" else f"{ip}/32"
     nodes = set(kind.node_addresses(6 if family == "IPv6" else 4).values())
-    until(
-        lambda: next_hops(router, prefix) == nodes, 30, lambda: (next_hops(router, prefix), router.run("vtysh", "-c", "show bgp summary"))
-    )
+    until(lambda: router.next_hops(prefix) == nodes, 30, lambda: (router.next_hops(prefix), router.run("vtysh", "-c", "show bgp summary")))
     url = f"http://[{ip}]/" if family == "IPv6" else f"http://{ip}/"
     until(lambda: len(guest.ask(url, 20).pods) == 3, 30, lambda: guest.ask(url, 20))
 
@@ -51,14 +40,14 @@ def test_a_node_without_local_endpoint_drops_out_and_returns(kind: Kind, router:
     kind.apply(deployment("narrow", node=kind.nodes[1]), service("narrow", app="narrow", policy="Local", pool="routed"))
     ip = until(lambda: kind.ips("narrow"), 30)[0]
     addresses = kind.node_addresses()
-    until(lambda: next_hops(router, f"{ip}/32") == {addresses[kind.nodes[1]]}, 60, lambda: next_hops(router, f"{ip}/32"))
+    until(lambda: router.next_hops(f"{ip}/32") == {addresses[kind.nodes[1]]}, 60, lambda: router.next_hops(f"{ip}/32"))
     until(lambda: not guest.ask(f"http://{ip}/").errors, 15)
     answers = guest.ask(f"http://{ip}/", 5)
     assert (answers.errors, answers.sources) == ([], {guest.address("bmlb-behind")})
     kind.kubectl("scale", "deployment/narrow", "--replicas=0")
-    until(lambda: next_hops(router, f"{ip}/32") == set(), 60)
+    until(lambda: router.next_hops(f"{ip}/32") == set(), 60)
     kind.kubectl("scale", "deployment/narrow", "--replicas=1")
-    until(lambda: next_hops(router, f"{ip}/32") == {addresses[kind.nodes[1]]}, 60)
+    until(lambda: router.next_hops(f"{ip}/32") == {addresses[kind.nodes[1]]}, 60)
 
 
 def test_a_node_with_the_label_of_those_that_balance_no_load_drops_out_and_returns(kind: Kind, router: Outside):
@@ -67,10 +56,10 @@ def test_a_node_with_the_label_of_those_that_balance_no_load_drops_out_and_retur
     kind.kubectl("label", "node", node, f"{label}=")
     try:
         rest = {address for name, address in addresses.items() if name != node}
-        until(lambda: next_hops(router, f"{ip}/32") == rest, 30, lambda: next_hops(router, f"{ip}/32"))
+        until(lambda: router.next_hops(f"{ip}/32") == rest, 30, lambda: router.next_hops(f"{ip}/32"))
     finally:
         kind.kubectl("label", "node", node, f"{label}-")
-    until(lambda: next_hops(router, f"{ip}/32") == set(addresses.values()), 30, lambda: next_hops(router, f"{ip}/32"))
+    until(lambda: router.next_hops(f"{ip}/32") == set(addresses.values()), 30, lambda: router.next_hops(f"{ip}/32"))
 
 
 def test_a_password_comes_from_the_secret_that_the_install_names(kind: Kind, router: Outside):

@@ -1,20 +1,21 @@
 """The last of this directory: upgrade of the chart under traffic, then uninstall, after which nothing of ours is there."""
 
 from tests.kind.conftest import page
-from tests.kind.test_4_changes import Traffic, urls
+from tests.kind.test_4_changes import targets
 from tests.support.kind import CHART, NAMESPACE, RELEASE, Kind, Outside, operator, until_ready
+from tests.support.kind_traffic import Traffic
 from tests.support.wait import until
 
-__all__ = ["urls"]
+__all__ = ["targets"]
 
 
-def test_an_upgrade_of_the_chart_loses_nothing(kind: Kind, urls):
-    with Traffic(urls) as traffic:
+def test_an_upgrade_of_the_chart_loses_nothing(kind: Kind, router: Outside, targets):
+    with Traffic(targets, router) as traffic:
         kind.helm("upgrade", RELEASE, str(CHART), "--reuse-values", "--set", "logLevel=debug")
         kind.kubectl("rollout", "status", "-n", NAMESPACE, "daemonset/baremetal-lb-speaker", "--timeout=240s")
         kind.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/baremetal-lb-controller", "--timeout=120s")
         until_ready(kind)
-    assert traffic.lost(moves=6) == {}
+    assert traffic.lost(most_moves=6) == {}
 
 
 def test_uninstall_leaves_nothing_of_ours(kind: Kind, client: Outside, router: Outside):

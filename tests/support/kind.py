@@ -57,11 +57,6 @@ class Answers:
         return [answer["error"] for answer in self.answers if "error" in answer]
 
     @property
-    def cut_off(self) -> int:
-        """Connections that were under way when they came to another node, which does not know them: it resets them, or drops what comes."""
-        return sum(error.startswith(("ConnectionResetError", "TimeoutError")) for error in self.errors)
-
-    @property
     def pods(self) -> Counter[str]:
         """Answers by Pod."""
         return Counter(answer["pod"] for answer in self.answers if "pod" in answer)
@@ -93,6 +88,12 @@ class Outside:
         key = "IPAddress" if family == 4 else "GlobalIPv6Address"
         found = json.loads(run("docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name))
         return str(found[network][key])
+
+    def next_hops(self, prefix: str) -> set[str]:
+        """Return the next hops of a prefix in its kernel."""
+        family = "-6" if ":" in prefix else "-4"
+        routes = json.loads(self.run("ip", "-j", family, "route", "show", prefix) or "[]")
+        return {hop["gateway"] for route in routes for hop in route.get("nexthops", [route]) if "gateway" in hop}
 
     def ask(self, url: str, count: int = 1) -> Answers:
         """Ask so many times, one after the other."""
