@@ -22,6 +22,8 @@ def targets(kind: Kind, client: Outside, guest: Outside) -> dict[str, Target]:
             name = f"{mode}-{policy.lower()}"
             kind.apply(service(name, policy=policy, pool=pool, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack"))
             ip = until(lambda name=name: kind.ips(name), 30)[0]
+            # A connection tried before is tracked as one to nobody for two minutes: one of the streams from the same port would be lost.
+            until(lambda ip=ip: kind.is_programmed(ip), 30)
             target = Target(who, ip, is_routed=mode == "bgp")
             until(lambda target=target: not target.who.ask(target.url, 5).errors, 30)
             made[name] = target

@@ -209,6 +209,10 @@ class Kind:
         v4 = next(network for network in networks if isinstance(network, IPv4Network))
         return v4, next((network for network in networks if isinstance(network, IPv6Network)), None)
 
+    def is_programmed(self, ip: str) -> bool:
+        """Tell whether kube-proxy on every node has heard that an IPv4 address is a Service's."""
+        return all(f"-d {ip}/32 " in run("docker", "exec", node, "iptables-save", "-t", "nat") for node in self.nodes)
+
     def announcer(self, client: Outside, ip: str) -> str | None:
         """Return the node whose MAC a client has for an IP after it has asked anew; None without an answer."""
         with suppress(CommandFailed):
