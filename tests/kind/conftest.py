@@ -11,20 +11,9 @@ import pytest
 
 from kind_cluster.commands import CommandFailed, run
 from kind_cluster.places import CHECKOUT, NETWORK
-from tests.support.kind import (
-    BEHIND,
-    NAMESPACE,
-    RELEASE,
-    ROUTER_BEHIND,
-    Kind,
-    Outside,
-    behind_network,
-    operator,
-    outside,
-    show_way_back,
-    until_ready,
-)
+from tests.support.kind import NAMESPACE, RELEASE, Kind, operator, show_way_back, until_ready
 from tests.support.kind_objects import backends, configuration
+from tests.support.kind_outside import BEHIND, ROUTER_BEHIND, Outside, behind_network, outside
 from tests.support.pages import Block, blocks
 
 

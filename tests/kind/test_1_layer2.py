@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.support.kind import Kind, Outside
+from tests.support.kind import Kind
 from tests.support.kind_objects import deployment, service
+from tests.support.kind_outside import Outside
 from tests.support.wait import until
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.support.kind import NAMESPACE, Kind, Outside
+from tests.support.kind import NAMESPACE, Kind
 from tests.support.kind_objects import deployment, service
+from tests.support.kind_outside import Outside
 from tests.support.wait import until
 
 FAMILIES = [pytest.param("ip", "IPv4", id="IPv4"), pytest.param("ipv6", "IPv6", id="IPv6")]

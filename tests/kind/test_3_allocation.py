@@ -4,8 +4,9 @@ import json
 from ipaddress import ip_address, ip_network
 
 from kind_cluster.commands import CommandFailed
-from tests.support.kind import BGP_POOL, NAMESPACE, Kind, Outside
+from tests.support.kind import BGP_POOL, NAMESPACE, Kind
 from tests.support.kind_objects import ours, service
+from tests.support.kind_outside import Outside
 from tests.support.wait import until
 
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.kind import NAMESPACE, Kind, Outside, until_ready
+from tests.support.kind import NAMESPACE, Kind, until_ready
 from tests.support.kind_objects import service
+from tests.support.kind_outside import Outside
 from tests.support.kind_traffic import Target, Traffic
 from tests.support.wait import until
 

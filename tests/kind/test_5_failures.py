@@ -1,8 +1,9 @@
 """Nodes that freeze and nodes that die."""
 
 from kind_cluster.commands import run
-from tests.support.kind import Kind, Outside, show_way_back, until_ready
+from tests.support.kind import Kind, show_way_back, until_ready
 from tests.support.kind_objects import service
+from tests.support.kind_outside import Outside
 from tests.support.wait import until
 
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from kind_cluster.commands import CommandFailed
-from tests.support.kind import Kind, Outside
+from tests.support.kind import Kind
 from tests.support.kind_objects import service
+from tests.support.kind_outside import Outside
 from tests.support.wait import until
 
 

@@ -2,7 +2,8 @@
 
 from tests.kind.conftest import page
 from tests.kind.test_4_changes import targets
-from tests.support.kind import CHART, NAMESPACE, RELEASE, Kind, Outside, operator, until_ready
+from tests.support.kind import CHART, NAMESPACE, RELEASE, Kind, operator, until_ready
+from tests.support.kind_outside import Outside
 from tests.support.kind_traffic import Traffic
 from tests.support.wait import until
 

@@ -10,8 +10,9 @@ from kind_cluster.commands import run
 from kind_cluster.places import CHECKOUT
 from kind_cluster.router import ROUTER
 from tests.kind.conftest import page, remove_leftovers, with_local_image
-from tests.support.kind import NAMESPACE, Kind, Outside, operator, until_ready
+from tests.support.kind import NAMESPACE, Kind, operator, until_ready
 from tests.support.kind_objects import backends, configuration, service
+from tests.support.kind_outside import Outside
 from tests.support.pages import Reader, blocks
 from tests.support.wait import until
 

@@ -5,7 +5,8 @@ from typing import Any
 from baremetal_lb.model.ids import BAREMETAL_LB
 from kind_cluster.images import PROJECT
 from kind_cluster.places import NETWORK
-from tests.support.kind import BGP_POOL, NAMESPACE, NODE_ASN, ROUTER_ASN, Kind, Outside
+from tests.support.kind import BGP_POOL, NAMESPACE, NODE_ASN, ROUTER_ASN, Kind
+from tests.support.kind_outside import Outside
 
 Object = dict[str, Any]
 BACKEND = "/opt/baremetal-lb/lib/python3.11/site-packages/baremetal_lb/lab/backend.py"

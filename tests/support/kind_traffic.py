@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from kind_cluster.commands import run
-from tests.support.kind import Answers, Outside
+from tests.support.kind_outside import Answers, Outside
 from tests.support.neighbour_monitor import NeighbourMonitor
 from tests.support.netns import BorrowedNamespace
 from tests.support.route_monitor import RouteMonitor

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.kind import Answers
+from tests.support.kind_outside import Answers
 from tests.support.kind_traffic import Stream
 
 RESET, TIMED_OUT, REFUSED = "ConnectionResetError: reset", "TimeoutError: timed out", "ConnectionRefusedError: refused"

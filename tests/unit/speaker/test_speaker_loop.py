@@ -52,10 +52,10 @@ class Answering:
 class Node:
     """The speaker of node ``me`` among a, me and z, without sockets and API server."""
 
-    def __init__(self) -> None:
+    def __init__(self, incarnation: int | None = None) -> None:
         self.now = 1000 * SECOND
         self.world = World("me")
-        self.machine = LeaseRoster(RosterOptions("me", ANNOTATION))
+        self.machine = LeaseRoster(RosterOptions("me", ANNOTATION, incarnation=incarnation))
         self.answering = Answering()
         self.statuses: dict[ObjectKey, L2Status | None] = {}
         self.may_withdraw = True
@@ -172,6 +172,15 @@ async def test_in_touch_with_the_api_server_it_does_not_yield(node: Node):
     await node.hear_itself()
     node.loop.heard(IP, MACS["z"], "eth0")
     assert await node.after(0) == {IP}
+
+
+@pytest.mark.parametrize(("own_incarnation", "stays"), [(1, {IP}), (2, set())])
+async def test_who_has_just_come_does_not_yield_to_the_one_that_hands_over_to_it(own_incarnation, stays):
+    """The other one repeats its announcements until it hears ours. Where only a predecessor's Lease is known, what it says is news."""
+    node = Node(own_incarnation)
+    assert await node.after(0) == {IP}
+    node.loop.heard(IP, MACS["a"], "eth0")
+    assert await node.after(MILLISECOND) == stays
 
 
 async def test_of_two_that_are_cut_off_the_lower_name_keeps_a_recent_claim(node: Node):
