@@ -320,11 +320,14 @@ class Speakers:
         return {frame.src for frame in self.wire.frames(quiet_s=min(0.15, patience_s), wanted=is_answer, patience_s=patience_s)}
 
     def until_answered(self, ip: str, *, by: SpeakerNode | None, deadline_s: float = 30) -> float:
-        """Wait until just this node answers (None: nobody); return after how many seconds."""
+        """Wait until just this node answers (None: nobody), three times in a row; return after how many seconds.
+
+        Once is not enough: on a busy machine the answer of another node may come too late to be counted.
+        """
         wanted = set() if by is None else {by.host.mac}
         begun = time.monotonic()
         until(
-            lambda: self.who_answers(ip) == wanted,
+            lambda: all(self.who_answers(ip) == wanted for _ in range(3)),
             deadline_s,
             describe=lambda: (
                 f"{ip} answered by {self.who_answers(ip)}, wanted {wanted}\n" + "\n".join(f"{n}: {n.tail()}" for n in self.nodes)
