@@ -75,7 +75,7 @@ def test_the_demo_by_hand(empty: Kind, router: Outside):
                 line = line.replace(given, here)  # noqa: PLW2901 - the line as this reader types it
             said[line.split()[0] + line.split()[1]] = until(lambda line=line: reader.types(line), 90)
         assert '"pod"' in said[f"curlhttp://{subnet.removesuffix('0')}1/"]
-        until(lambda: established(reader) == set(empty.nodes), 60)
+        until(lambda: established(reader) == set(empty.nodes), 150)
     finally:
         operator().types(page("install.md", "Uninstall")[0].script)
         run("docker", "rm", "-f", ROUTER)

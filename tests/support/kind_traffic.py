@@ -66,7 +66,8 @@ class Stream:
         kinds = sorted({error.partition(":")[0] for error in errors})
         return (
             f"{len(self.answers.answers)} requests, {len(errors)} lost {' '.join(kinds)}({len(self.unexplained())} without a move),"
-            f" {len(slow)} took a second or more, longest gap {self.answers.gap_s * 1000:.0f} ms, {len(self.moves)} moves"
+            f" {len(slow)} took a second or more, longest gap {self.answers.gap_s * 1000:.0f} ms,"
+            f" moves at {[round(moved - self.answers.answers[0]['at'], 2) for moved in self.moves]} s"
         )
 
 
@@ -85,10 +86,10 @@ class Traffic:
         self._streams = dict[str, Stream]()
 
     def __enter__(self) -> Self:
-        self._routes = self._stack.enter_context(RouteMonitor(_namespace(self._router)))
+        self._routes = self._stack.enter_context(RouteMonitor(self._namespace(self._router)))
         for name, target in self._targets.items():
             if not target.is_routed:
-                self._neighbours[name] = self._stack.enter_context(NeighbourMonitor(_namespace(target.who)))
+                self._neighbours[name] = self._stack.enter_context(NeighbourMonitor(self._namespace(target.who)))
         self._before = {name: _way(target, self._router) for name, target in self._targets.items()}
         for name, target in self._targets.items():
             self._asked[name] = self._stack.enter_context(target.who.asking(target.url, per_second=PACE))
@@ -100,6 +101,12 @@ class Traffic:
             (answers,) = self._asked[name]
             self._streams[name] = Stream(answers, self._moves(name, target))
             print(f"{name}: {self._streams[name].summary()}")
+
+    def _namespace(self, container: Outside) -> BorrowedNamespace:
+        pid = run("docker", "inspect", "-f", "{{.State.Pid}}", container.name).strip()
+        namespace = BorrowedNamespace(f"/proc/{pid}/ns/net")
+        self._stack.callback(namespace.close)
+        return namespace
 
     def _moves(self, name: str, target: Target) -> tuple[float, ...]:
         if target.is_routed:
@@ -113,14 +120,11 @@ class Traffic:
         found: dict[str, Any] = {}
         for name, stream in self._streams.items():
             if missing := stream.unexplained():
-                found[name] = [f"after {answer['took']:.2f} s: {answer['error']}" for answer in missing]
+                begun = stream.answers.answers[0]["at"]
+                found[name] = [f"at {answer['at'] - begun:.2f} s, after {answer['took']:.2f} s: {answer['error']}" for answer in missing]
             elif len(stream.moves) > most_moves:
                 found[name] = f"moved {len(stream.moves)} times"
         return found
-
-
-def _namespace(container: Outside) -> BorrowedNamespace:
-    return BorrowedNamespace(f"/proc/{run('docker', 'inspect', '-f', '{{.State.Pid}}', container.name).strip()}/ns/net")
 
 
 def _way(target: Target, router: Outside) -> tuple[str, ...]:
