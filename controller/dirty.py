@@ -10,8 +10,8 @@
     configuration                            users of entries in changed pools and reserved    placement, if an advertisement
                                              ranges, and all that wait                         or a pool changed
     Node, roster, EndpointSlice              none                                              placement of entries that prefer the
-                                                                                               node, that it may take over, or that
-                                                                                               the Service uses
+                                                                                               node, that it may take over, that are
+                                                                                               shared, or that the Service uses
 
 A property test holds the result equal to deciding everything anew.
 """
@@ -40,6 +40,8 @@ class Dirty:
         """Pools whose counters may have changed."""
         self.placements: set[IPAddress] = set()
         """Addresses whose preferred announcer may no longer do."""
+        self._shared: set[IPAddress] = set()
+        """Addresses with more than one user: any node's coming or going may decide for whom of them the IP is announced."""
         self._exhausted: set[tuple[str, Family]] = set()
         """Pools, by family, whose last address was taken."""
         self._in_namespace: dict[str, set[ObjectKey]] = {}
@@ -120,6 +122,7 @@ class Dirty:
             if entry is not None:
                 self.pools.add(entry.pool)
                 self.agenda.mark_all(self.waiting.for_address(entry.address))
+        self._note_sharing(old, new)
         if old is None:
             if new is not None:
                 self._note_exhaustion(new)
@@ -133,6 +136,15 @@ class Dirty:
             self.agenda.mark_all(self.waiting.for_sharing_key(old.sharing_key))
         if new is not None and new.sharing_key and _sharing(old) != _sharing(new):
             self.agenda.mark_all(self.waiting.for_sharing_key(new.sharing_key))
+
+    def _note_sharing(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
+        for entry in (old, new):
+            if entry is not None and len(entry.services) > 1 and _users(old) != _users(new):
+                self.placements.add(entry.address)
+        if new is not None and len(new.services) > 1:
+            self._shared.add(new.address)
+        elif old is not None:
+            self._shared.discard(old.address)
 
     def _note_exhaustion(self, entry: LedgerEntry) -> None:
         """Let those who wait for a pool say so when its last address is taken, if they waited for something else of it."""
@@ -173,8 +185,9 @@ class Dirty:
     # -- placement -----------------------------------------------------------------------------------------------------------------
 
     def nodes_changed(self, names: Iterable[str]) -> None:
-        """Mark the entries that prefer one of these nodes, and those that another node than the preferred one may take over."""
+        """Mark the entries that prefer one of these nodes, those that another node may take over, and those that are shared."""
         changed = set(names)
+        self.placements |= self._shared
         configuration = self.world.configuration
         preemptible = {pool.name for pool in configuration.pools if any(a.may_preempt(pool.name) for a in configuration.l2_advertisements)}
         if preemptible or any(self.world.load[name] for name in changed):

@@ -87,7 +87,7 @@ class Loop:
         self._statuses = Statuses(
             self._dirty, knowledge.resources, api, report, self._identity, pool_interval_s=settings.pool_status_interval_s
         )
-        self._placement = Placement(self._dirty, self.entries, delay_s=settings.placement_delay_s)
+        self._placement = Placement(self._dirty, self.entries, report, delay_s=settings.placement_delay_s)
         self._holds = Holds(self._dirty, self.entries, self.poke)
         self._garbage = GarbageRemoval(self._dirty, knowledge.garbage, transport, api, self._identity)
         self._work = asyncio.Event()

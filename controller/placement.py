@@ -10,6 +10,7 @@ an IP for the sake of balance only.
 """
 
 from baremetal_lb.election.elect import Election, ElectionInput, elect
+from baremetal_lb.election.reasons import ExclusionReason
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.views import LedgerEntry, ServiceView
 from baremetal_lb.settle.placement import preferred_announcer
@@ -37,6 +38,16 @@ def preferred_now(world: World, entry: LedgerEntry) -> tuple[str | None, Electio
         asked_for = {service.wanted_announcer for service in services}
         return (result.announcer if result.announcer in asked_for else None), None
     return result.announcer, result if result.announcer == entry.announcer else None
+
+
+def left_out_now(world: World, entry: LedgerEntry) -> tuple[tuple[ServiceView, ...], tuple[ServiceView, ...]]:
+    """Return the Services for which a shared IP is announced, and those that no node could serve beside them; by namespace and name."""
+    services = world.users_of(entry)
+    if len(services) < 2:
+        return services, ()
+    reasons = elect(_subject(world, entry.address, services, preferred=entry.announcer, sibling=_sibling(world, entry))).left_out
+    out = tuple(service for service in services if reasons.get(service.key) is ExclusionReason.LeftOutOfSharedIP)
+    return tuple(service for service in services if service not in out), out
 
 
 def _subject(

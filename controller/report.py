@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from baremetal_lb.api.kinds import KINDS
+from baremetal_lb.election.reasons import ExclusionReason
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
 from baremetal_lb.model.net import IPAddress
@@ -31,6 +32,7 @@ class ControllerReason(Reason):
 
     StatusContested = "Somebody else keeps changing the IPs in the status of this Service; they are not put right any more for a while."
     UnknownAnnouncer = "The annotation announcer names no Node of the cluster; it has no effect."
+    SharerLeftOut = "Another Service on the shared IP is left out: no node could announce the IP for both."
     LedgerEntryMissing = "The ledger entry of an IP was deleted while a Service has the IP; it is made again."
 
 
@@ -50,6 +52,8 @@ class Report:
         self._contested: set[tuple[ObjectKey, str]] = set()
         self._wishes: dict[ObjectKey, tuple[str, str | None]] = {}
         """(uid, wanted announcer) of Services as they were decided last."""
+        self._left_out: dict[IPAddress, frozenset[str]] = {}
+        """Shared IPs with the uids of those for whom it is not announced; only where there are such."""
         self.allocated = metrics.counter(table.ALLOCATED)
         self.denied = metrics.counter(table.DENIED)
         self.writes = metrics.counter(table.WRITES)
@@ -112,6 +116,24 @@ class Report:
         if is_new and service.wanted_announcer is not None and service.wanted_announcer not in nodes:
             reason = ControllerReason.UnknownAnnouncer
             self._event(service, reason.name, f"{reason.sentence} {service.wanted_announcer!r}.", is_warning=True)
+
+    def sharers_left_out(self, address: IPAddress, served: Iterable[ServiceView], left_out: Iterable[ServiceView]) -> None:
+        """Report, to each Service on a shared IP, that it is announced for some and not for others; once for the same others."""
+        out = list(left_out)
+        uids = frozenset(service.uid for service in out)
+        if uids == self._left_out.get(address, frozenset()):
+            return
+        self._left_out[address] = uids
+        if not uids:
+            del self._left_out[address]
+            return
+        names = ", ".join(str(service.key) for service in out)
+        for service in out:
+            reason = ExclusionReason.LeftOutOfSharedIP
+            self._event(service, reason.name, f"{reason.sentence} ({address})", is_warning=True)
+        for service in served:
+            self._event(service, ControllerReason.SharerLeftOut.name, f"{ControllerReason.SharerLeftOut.sentence} ({address}: {names})")
+        log.warning("sharers_left_out", ip=address, services=names)
 
     def entry_missing(self, address: IPAddress, users: Iterable[ServiceView]) -> None:
         """Report that somebody deleted an entry which is in use."""

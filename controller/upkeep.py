@@ -23,7 +23,7 @@ from controller.dirty import Dirty
 from controller.entry_writes import EntryWriter
 from controller.garbage import LINK_STATUSES, NO_SERVICE, PLURALS, Garbage, StatusRecord
 from controller.outcome import Superseded, Unfinished
-from controller.placement import preferred_now
+from controller.placement import left_out_now, preferred_now
 from controller.preemption import Preemption
 from controller.report import Report
 from controller.resources import POOL, Resources, path_of
@@ -103,8 +103,8 @@ class Statuses:
 class Placement:
     """Rewrites preferred announcers that cannot announce any more, that a person wants elsewhere, or that a better node takes over from."""
 
-    def __init__(self, dirty: Dirty, entries: EntryWriter, *, delay_s: float) -> None:
-        self._dirty, self._world, self._entries = dirty, dirty.world, entries
+    def __init__(self, dirty: Dirty, entries: EntryWriter, report: Report, *, delay_s: float) -> None:
+        self._dirty, self._world, self._entries, self._report = dirty, dirty.world, entries, report
         self._delay = int(delay_s * SECOND)
         self._since: dict[IPAddress, int] = {}
         """Since when another node should be preferred (monotonic, ns)."""
@@ -136,7 +136,9 @@ class Placement:
         entry = self._world.ledger.entry(address)
         if entry is None or entry.owner != self._world.owner:
             self._settle(address)
+            self._report.sharers_left_out(address, (), ())
             return
+        self._report.sharers_left_out(address, *left_out_now(self._world, entry))
         wanted, election = preferred_now(self._world, entry)
         if wanted == entry.announcer:
             self._since.pop(address, None)

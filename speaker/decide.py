@@ -60,7 +60,7 @@ class Decider:
             reason=election.reason,
             own_reason=own.reason if own is not None else None,
             is_pinned=election.is_pinned,
-            could_answer=election.announcer is not None and (election.announcer == node or could_answer(subject, node)),
+            could_answer=election.announcer is not None and (election.announcer == node or could_answer(subject, node, election)),
         )
 
     def _users(self, address: IPAddress) -> tuple[tuple[ServiceView, ...], SilenceReason | None]:

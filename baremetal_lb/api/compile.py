@@ -89,7 +89,7 @@ def compile_objects(
     given = list(objects)
     compilation = _Compilation(read_frames(given, identity, namespace), sorted(nodes, key=lambda node: node.name), last_accepted)
     secrets = read_secrets(given, namespace) if are_secrets_given else None
-    pools = compilation.run("IPAddressPool", IPAddressPoolSpec, compile_pool, PoolClaims())
+    pools = compilation.run("IPAddressPool", IPAddressPoolSpec, partial(compile_pool, identity=identity), PoolClaims())
     in_force = sorted((c.in_force for c in pools if c.in_force is not None), key=lambda pool: pool.name)
     known_pools = {c.item.name: c.item.labels for c in pools}
     l2 = compilation.run("L2Advertisement", L2AdvertisementSpec, compile_l2_advertisement, L2Claims(known_pools))

@@ -12,15 +12,16 @@ from baremetal_lb.api.ranges import SpanMap, overlaps_within, parse_ranges, rang
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.selectors import compile_selectors, duplicates
 from baremetal_lb.api.times import parse_duration
-from baremetal_lb.model.configuration import Pool, Quota, Reservation, ServiceAllocation
+from baremetal_lb.model.configuration import Pool, Quota, Reservation, ServiceAllocation, SharingScope
+from baremetal_lb.model.ids import METALLB, Identity
 from baremetal_lb.model.net import AddressRange
 
 NAMED_OVERLAPS = 3
 """Overlaps of one range that are named one by one."""
 
 
-def compile_pool(item: Item, spec: IPAddressPoolSpec) -> tuple[Pool, list[Fault]]:
-    """Compile one pool by itself."""
+def compile_pool(item: Item, spec: IPAddressPoolSpec, *, identity: Identity) -> tuple[Pool, list[Fault]]:
+    """Compile one pool by itself; the identity decides how far Services share where the pool does not say."""
     ranges, faults = _own_ranges(spec.addresses)
     excluded, found = parse_ranges(spec.excluded or (), "spec.excluded", allow_single=True)
     faults += found
@@ -49,6 +50,8 @@ def compile_pool(item: Item, spec: IPAddressPoolSpec) -> tuple[Pool, list[Fault]
         retain_for=retain_for,
         allocation=allocation,
         quotas=tuple(quotas),
+        # The reference lets everybody share who knows the key; manifests that were written for it mean that.
+        sharing=SharingScope(spec.sharing or ("Cluster" if identity == METALLB else "Namespace")),
     )
     return pool, faults
 

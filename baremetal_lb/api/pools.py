@@ -1,10 +1,11 @@
 """IPAddressPool and IPReservation: which addresses there are, and for whom.
 
-IPAddressPool is a superset of the reference's schema; ``excluded``, ``disabled``, ``retainFor`` and ``quotas`` are ours.
+IPAddressPool is a superset of the reference's schema; ``excluded``, ``disabled``, ``retainFor``, ``quotas`` and ``sharing``
+are ours.
 IPReservation is ours alone, cluster-scoped, and written by people.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -84,6 +85,11 @@ class IPAddressPoolSpec(ApiModel):
     )
     quotas: Annotated[list[QuotaModel], Field(max_length=64)] | None = Field(
         None, description="Limits on the addresses that namespaces may have of the pool.", json_schema_extra=ATOMIC
+    )
+    sharing: Literal["Namespace", "Cluster"] | None = Field(
+        None,
+        description="Who may share an IP of the pool, with equal sharing keys: Services of one namespace (Namespace, the default), or of "
+        "several ones (Cluster, the default where the install has the identity metallb). Who shares an IP already goes on doing so.",
     )
 
 

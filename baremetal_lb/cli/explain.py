@@ -174,14 +174,16 @@ def _condition(service: ServiceView) -> Document | None:
 
 def _layer2(address: IPAddress, service: ServiceView, scene: Scene, reports: Iterable[Mapping[str, Any]]) -> Document:
     key, election = service.key, scene.elections.get(address)
+    left_out = election.left_out.get(key) if election is not None else None
+    reason = left_out or (election.reason if election is not None else _reason_without_election(address, scene))
     said = [each for each in reports if (each.get("serviceNamespace"), each.get("serviceName")) == (key.namespace, key.name)]
     return {
         "ip": str(address),
         "announced_by": [_announcer(each, scene.alive) for each in sorted(said, key=lambda each: str(each.get("node")))],
-        "elected": election.announcer if election is not None else None,
+        "elected": election.announcer if election is not None and left_out is None else None,
         "preferred": scene.preferred.get(address),
         "advertisements": _l2_advertisements(address, service, scene),
-        **_why(election.reason if election is not None else _reason_without_election(address, scene)),
+        **_why(reason),
         "candidates": [_candidate(each) for each in election.candidates] if election is not None else [],
     }
 

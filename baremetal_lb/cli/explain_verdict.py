@@ -108,7 +108,7 @@ def _command(reason: str | None, ip: str, service: ServiceView) -> str:
     match reason:
         case "NoAdvertisement" | "NotSelectedByAdvertisement" | "SharedIPWithServiceSelectors" | "NoPool":
             return "`bmlb pool check` shows pools that lead nowhere."
-        case "NoUsableEndpoint" | "NoLocalEndpoint" | "NoCommonCandidate":
+        case "NoUsableEndpoint" | "NoLocalEndpoint" | "LeftOutOfSharedIP":
             where = f"-n {service.key.namespace} -l kubernetes.io/service-name={service.key.name}"
             return f"`kubectl get endpointslices {where}` shows its endpoints."
         case "NotInLedger":

@@ -28,7 +28,7 @@ from baremetal_lb.cli.validate import is_error
 from baremetal_lb.election.elect import Election
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.ipam.requests import handles_service
-from baremetal_lb.model.ids import IDENTITIES
+from baremetal_lb.model.ids import IDENTITIES, ObjectKey
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.settle.cluster import SettleOptions
@@ -130,7 +130,7 @@ def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -
     for announcement in state.announcements:
         election = announcement.election
         nobody = f"(nobody: {election.reason.name})" if election.reason is not None else "(nobody)"
-        keys = ", ".join(str(service.key) for service in announcement.services)
+        keys = ", ".join(_sharer(service.key, election) for service in announcement.services)
         announcements.add_row(str(announcement.address), election.announcer or nobody, keys, _excluded(election))
     if state.announcements:
         console.print()
@@ -168,6 +168,12 @@ def routes_table(routes: Sequence[SettledRoute]) -> Table:
             services,
         )
     return table
+
+
+def _sharer(service: ObjectKey, election: Election) -> str:
+    """Return the Service's name, with the reason where the IP is not announced for it."""
+    reason = election.left_out.get(service) if election.reason is None else None
+    return str(service) if reason is None else f"{service} ({reason.name})"
 
 
 def _excluded(election: Election) -> str:

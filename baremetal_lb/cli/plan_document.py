@@ -40,6 +40,7 @@ def _announcement(announcement: Announcement) -> Document:
     return {
         "ip": str(announcement.address),
         "services": [str(service.key) for service in announcement.services],
+        "left_out": [{"service": str(key), "reason": why.name, "message": why.sentence} for key, why in sorted(election.left_out.items())],
         "announcer": election.announcer,
         "interfaces": None if election.interfaces is None else sorted(election.interfaces),
         "candidates": [_candidate(candidate) for candidate in election.candidates],

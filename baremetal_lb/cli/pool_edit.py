@@ -18,6 +18,7 @@ from baremetal_lb.cli.output import PROBLEM_FOUND
 from baremetal_lb.cli.pool_fields import BadOption, PoolOptions, apply_options, difference
 from baremetal_lb.cli.snapshot import fetch_all_objects
 from baremetal_lb.kube.resources import ours
+from baremetal_lb.model.configuration import SharingScope
 from baremetal_lb.model.ids import ObjectKey, ObjectRef
 
 Texts = list[str] | None
@@ -37,6 +38,8 @@ ServiceLabels = Annotated[str | None, typer.Option("--service-selector", help="O
 Quota = Annotated[int | None, typer.Option("--quota", min=0, help="Addresses that each namespace may have of it.")]
 RetainFor = Annotated[str | None, typer.Option("--retain-for", help="How long an IP waits for its Service to come back: 24h.")]
 
+Sharing = Annotated[SharingScope | None, typer.Option("--sharing", help="Whether Services of one namespace share an IP, or of all.")]
+
 
 def create(
     pool: PoolName,
@@ -51,6 +54,7 @@ def create(
     service_selector: ServiceLabels = None,
     quota: Quota = None,
     retain_for: RetainFor = None,
+    sharing: Sharing = None,
     l2: Annotated[bool, typer.Option("--l2", help="Make an L2Advertisement of the same name, too.")] = False,
     bgp: Annotated[bool, typer.Option("--bgp", help="Make a BGPAdvertisement of the same name, too.")] = False,
     lb_class: LbClass = None,
@@ -66,7 +70,7 @@ def create(
     options = PoolOptions(
         add_addresses=_split(addresses), add_excluded=_split(exclude), auto_assign=auto_assign, avoid_buggy_ips=avoid_buggy_ips,
         priority=priority, namespaces=_split(for_namespace), namespace_labels=namespace_selector, service_labels=service_selector,
-        quota=quota, retain_for=retain_for,
+        quota=quota, retain_for=retain_for, sharing=None if sharing is None else sharing.value,
     )  # fmt: skip
     made = [_manifest(cluster, "IPAddressPool", "ipaddresspools", pool, _spec({}, options))]
     advertised = {"ipAddressPools": [pool]}
@@ -112,6 +116,7 @@ def edit(
     service_selector: ServiceLabels = None,
     quota: Quota = None,
     retain_for: RetainFor = None,
+    sharing: Sharing = None,
     renumber: Renumber = False,
     lb_class: LbClass = None,
     dry_run: DryRun = False,
@@ -126,7 +131,7 @@ def edit(
     options = PoolOptions(
         _split(add_addresses), _split(remove_addresses), _split(exclude), _split(include), auto_assign, avoid_buggy_ips,
         priority=priority, namespaces=_split(for_namespace), namespace_labels=namespace_selector, service_labels=service_selector,
-        quota=quota, retain_for=retain_for,
+        quota=quota, retain_for=retain_for, sharing=None if sharing is None else sharing.value,
     )  # fmt: skip
     before = fetch_all_objects(cluster)
     found = _pool(before, pool, cluster)

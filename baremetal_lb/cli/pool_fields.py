@@ -29,6 +29,7 @@ class PoolOptions:
     service_labels: str | None = None
     quota: int | None = None
     retain_for: str | None = None
+    sharing: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -50,6 +51,7 @@ def apply_options(spec: Spec, options: PoolOptions) -> Spec:
         "autoAssign": options.auto_assign,
         "avoidBuggyIPs": options.avoid_buggy_ips,
         "retainFor": options.retain_for,
+        "sharing": options.sharing,
         "quotas": None if options.quota is None else [{"addresses": options.quota}],
         "serviceAllocation": _allocation(spec.get("serviceAllocation") or {}, options),
     }

@@ -1,6 +1,10 @@
 """Election: which node announces an IP on the local link.
 
 A pure function of facts that every speaker has alike: all speakers with the same inputs name the same node, so no speaker asks another.
+
+Candidates for a shared IP must meet the claim of each Service on it. Where no node does, the youngest Services are left out: going from
+the oldest to the youngest, one counts if some node meets its claim beside those before it. So nobody who joins can silence an IP.
+
 The order of preference among the eligible candidates, each rule only narrowing what the rules before it left:
 
 1. nodes with a *ready* endpoint of each Local Service go before those whose endpoints only terminate;
@@ -14,7 +18,8 @@ The order of preference among the eligible candidates, each rule only narrowing 
 7. rendezvous order of the IP.
 
 Invariants: exactly one announcer if there is an eligible candidate, and it is one of them; nothing depends on the order of any input;
-taking a node away that was not elected changes nothing.
+taking a node away that was not elected changes nothing (whoever is elected meets all claims that count, and without the other node no
+claim more can be met).
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,7 +90,7 @@ class Election:
     best: str | None = None
     """Who would be elected if neither a preferred nor a current announcer were there."""
     left_out: Mapping[ObjectKey, ExclusionReason] = field(default_factory=dict)
-    """Services that could not be announced by themselves, with their reasons; the IP is announced for the others."""
+    """Services for which the IP is not announced, with their reasons: no claim, or none that fits those of older ones."""
     is_pinned: bool = False
     """Elected by wish or by the ledger: while the announcer stays a candidate, no other node's coming or going moves the IP."""
     preemption_delay: int | None = None
@@ -103,9 +108,16 @@ def elect(subject: ElectionInput) -> Election:
     """Elect the announcer of one IP. Never raises on any input."""
     claims, left_out = _claims(subject)
     judged = {name: _judge(subject, name, claims) for name in sorted(subject.nodes.keys() | subject.roster.members.keys())}
+    together = _met_together(claims, judged)
+    for index in set(range(len(claims))) - set(together):
+        left_out[claims[index].service.key] = ExclusionReason.LeftOutOfSharedIP
+    is_whole = len(together) == len(claims)
+    if not is_whole:
+        claims = [claims[index] for index in together]
+        judged = {name: tuple(verdicts[index] for index in together) for name, verdicts in judged.items()}
     blocked = _reason_without_claims(subject, claims, left_out)
     candidates = tuple(_candidate(name, verdicts, claims, blocked) for name, verdicts in judged.items())
-    reason = blocked or _reason_without_candidates(subject, claims, candidates)
+    reason = blocked or (None if any(candidate.is_eligible for candidate in candidates) else ExclusionReason.NoCandidate)
     if reason is not None:
         return Election(None, candidates=candidates, reason=reason, left_out=left_out)
     nodes, are_ready = _foremost(claims, [candidate.node for candidate in candidates if candidate.is_eligible])
@@ -113,7 +125,7 @@ def elect(subject: ElectionInput) -> Election:
     delay = min((a.preemption_delay for c in claims for a in c.advertisements if a.preemption is PreemptionPolicy.DELAYED), default=None)
     return Election(
         announcer,
-        is_pinned=are_ready and announcer == first_choice,
+        is_pinned=are_ready and announcer == first_choice and is_whole,  # a node that comes may meet the claims of those left out, too
         interfaces=interfaces_named(_advertisements_on(announcer, subject, claims)),
         candidates=candidates,
         best=best,
@@ -123,9 +135,12 @@ def elect(subject: ElectionInput) -> Election:
     )
 
 
-def could_answer(subject: ElectionInput, node: str) -> bool:
-    """Tell whether a node meets all claims on the IP, be it fit to be elected or not: it may go on answering while another takes over."""
-    claims, _ = _claims(subject)
+def could_answer(subject: ElectionInput, node: str, election: Election) -> bool:
+    """Tell whether a node meets all claims on the IP, be it fit to be elected or not: it may go on answering while another takes over.
+
+    ``election`` is that of the subject: whoever it left out does not count.
+    """
+    claims = [claim for claim in _claims(subject)[0] if claim.service.key not in election.left_out]
     view, member = subject.nodes.get(node), subject.roster.members.get(node)
     if not claims or view is None or member is None or view.is_network_unavailable:
         return False
@@ -153,12 +168,28 @@ def _claims(subject: ElectionInput) -> tuple[list[Claim], dict[ObjectKey, Exclus
     return claims, left_out
 
 
-def _judge(subject: ElectionInput, name: str, claims: Iterable[Claim]) -> tuple[Verdict, ...]:
-    """Return the node's own verdict alone if it is a bad one, else one verdict for each claim."""
+def _met_together(claims: list[Claim], judged: Mapping[str, tuple[Verdict, ...]]) -> list[int]:
+    """Return the places of the claims that some node meets all together, older Services' first; all of them where no node meets any.
+
+    A Service without creationTimestamp (a manifest that was never applied) is younger than all others.
+    """
+    if len(claims) < 2:
+        return list(range(len(claims)))
+    meeting, counting = set(judged), []
+    for place in sorted(range(len(claims)), key=lambda i: (not (s := claims[i].service).created_utc, s.created_utc, s.key)):
+        narrowed = {name for name in meeting if judged[name][place].reason is None}
+        if narrowed:
+            meeting = narrowed
+            counting.append(place)
+    return sorted(counting) or list(range(len(claims)))
+
+
+def _judge(subject: ElectionInput, name: str, claims: list[Claim]) -> tuple[Verdict, ...]:
+    """Return one verdict for each claim, and at least one: the node's own wherever that is a bad one."""
     node, member = subject.nodes.get(name), subject.roster.members.get(name)
     own = verdict_on_node(node, member, ignore_exclude_lb=subject.ignore_exclude_lb)
     if own.reason is not None or node is None or member is None:
-        return (own,)
+        return (own,) * max(1, len(claims))
     family = family_of(subject.address)
     return tuple([verdict_on_claim(node, member, claim, family) for claim in claims])
 
@@ -180,20 +211,6 @@ def _reason_without_claims(
     if subject.pool is None:
         return ExclusionReason.NoPool
     return None if claims else left_out[min(left_out)]
-
-
-def _reason_without_candidates(subject: ElectionInput, claims: list[Claim], candidates: tuple[Candidate, ...]) -> ExclusionReason | None:
-    """Return why no node is eligible; None if one is."""
-    if any(candidate.is_eligible for candidate in candidates):
-        return None
-    if len(claims) > 1 and all(_could_alone(subject, claim, candidates) for claim in claims):
-        return ExclusionReason.NoCommonCandidate
-    return ExclusionReason.NoCandidate
-
-
-def _could_alone(subject: ElectionInput, claim: Claim, candidates: Iterable[Candidate]) -> bool:
-    """Tell whether some node could announce if this claim were the only one."""
-    return any(all(v.reason is None for v in _judge(subject, candidate.node, (claim,))) for candidate in candidates)
 
 
 def _foremost(claims: list[Claim], eligible: list[str]) -> tuple[list[str], bool]:

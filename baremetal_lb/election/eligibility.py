@@ -5,7 +5,8 @@ usable endpoints are; a Service that cannot make one (no advertisement, no usabl
 judged against all claims: it must be fit in itself and meet every claim, since whoever answers for a shared IP gets the traffic of all
 Services on it.
 
-A Service without a claim is left out while others have one: it loses nothing by their announcement and must not cost them theirs.
+A Service without a claim is left out while others have one: it loses nothing by their announcement and must not cost them theirs. One
+whose claim no node meets beside those of older Services is left out, too (``elect``).
 """
 
 from collections.abc import Iterable, Mapping

@@ -25,4 +25,4 @@ class ExclusionReason(Reason):
     SharedIPWithServiceSelectors = "The Service asks for a shared IP and is matched by an L2Advertisement with serviceSelectors."
     NoUsableEndpoint = "The Service has no usable endpoint of this IP family."
     NoCandidate = "Every node is excluded."
-    NoCommonCandidate = "Each Service that shares the IP could be announced by some node, but no node could for all of them."
+    LeftOutOfSharedIP = "No node could announce the shared IP for this Service beside the older ones on it; it is announced for those."

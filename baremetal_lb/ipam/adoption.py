@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.requests import LOAD_BALANCER
-from baremetal_lb.ipam.sharing import backend_key, entry_service, objection, sharing_key
-from baremetal_lb.model.configuration import Configuration
+from baremetal_lb.ipam.sharing import backend_key, entry_service, namespace_refusal, objection, sharing_key
+from baremetal_lb.model.configuration import Configuration, SharingScope
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.views import LedgerEntry, ServiceView
 
@@ -38,6 +38,13 @@ def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owne
                 key, backends = sharing_key(service), backend_key(service) or ""
                 ledger.put(LedgerEntry(address, owner, pool, (me,), key, backends, since_utc=service.created_utc or now_utc))
                 order.append(address)
-            elif objection(service, entry) is None:
+            elif _may_join(service, entry, ledger):
                 ledger.put(replace(entry, services=tuple(sorted((*entry.services, me), key=lambda user: (user.key, user.uid)))))
     return tuple(entry for address in order if (entry := ledger.entry(address)) is not None)
+
+
+def _may_join(service: ServiceView, entry: LedgerEntry, ledger: Ledger) -> bool:
+    """Tell whether the Service is entitled to the IP beside those who claimed it before; outside every pool no pool's choice binds."""
+    segment = ledger.places.segment(entry.address)
+    scope = SharingScope.CLUSTER if segment is None else segment.pool.sharing
+    return namespace_refusal(service, entry, scope) is None and objection(service, entry) is None

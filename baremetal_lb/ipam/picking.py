@@ -20,7 +20,7 @@ from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.places import Segment
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.ipam.requests import Request
-from baremetal_lb.ipam.sharing import objection, sharing_key
+from baremetal_lb.ipam.sharing import namespace_refusal, objection, sharing_key
 from baremetal_lb.model.configuration import Pool
 from baremetal_lb.model.net import Family, IPAddress, family_of
 from baremetal_lb.model.views import FamilyPolicy, LedgerEntry, ServiceView
@@ -108,16 +108,18 @@ def address_refusal(case: Case, address: IPAddress, segment: Segment) -> Refusal
         if reservation is not None and not reservation.admits(case.service.key):
             why = f" ({reservation.reason})" if reservation.reason else ""
             return Refusal(AllocationReason.AddressReserved, f"{address} is in IPReservation {reservation.name}{why}.")
-    return None if entry is None else entry_refusal(case, entry)
+    return None if entry is None else entry_refusal(case, entry, segment.pool)
 
 
-def entry_refusal(case: Case, entry: LedgerEntry) -> Refusal | None:
+def entry_refusal(case: Case, entry: LedgerEntry, pool: Pool) -> Refusal | None:
     """Return why the Service cannot have the address of an entry, for what the ledger says of it."""
     if entry.owner != case.ledger.owner:
         return Refusal(AllocationReason.AddressForeign, f"{entry.address} belongs to {entry.owner!r}.")
     held = entry.held_for
     if not entry.services and held is not None and held.key != case.service.key and held.until_utc > case.now_utc:
         return Refusal(AllocationReason.AddressHeld, f"{entry.address} is held for {held.key}.")
+    if not case.owns(entry.address) and (refusal := namespace_refusal(case.service, entry, pool.sharing)) is not None:
+        return refusal
     return objection(case.service, entry)
 
 

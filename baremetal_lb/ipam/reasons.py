@@ -30,9 +30,11 @@ class AllocationReason(Reason):
     AddressHeld = "The IP is held for a Service that was deleted a short while ago."
     AddressForeign = "The IP is in the ledger of another install."
     AddressInUse = "The IP is in use by another Service, and not both allow sharing."
+    SharingAcrossNamespaces = "The IP is in use in another namespace, and its pool lets only Services of one namespace share an IP."
     SharingKeyDiffers = "The IP is shared under another sharing key."
     BackendsIncompatible = (
-        "Services that share an IP must all have externalTrafficPolicy Cluster, or all Local with the same selector that is not empty."
+        "Services that share an IP must all have externalTrafficPolicy Cluster, "
+        "or all Local in one namespace with the same selector that is not empty."
     )
     PortsClash = "Another Service on this IP has the same port."
     TooManySharers = "The IP has as many Services as an entry of the ledger can hold."

@@ -3,16 +3,23 @@
 All must ask for it with the same key (annotation ``allow-shared-ip``, not empty), have different ports, and send traffic to compatible
 backends: whoever announces the IP gets the traffic of all of them. With externalTrafficPolicy Cluster any node will do, so those are
 compatible with each other. With Local the node must have the endpoints, so their selectors must be equal; an empty selector says nothing
-about where the endpoints are, hence such a Service never shares.
+about where the endpoints are, hence such a Service never shares. And they must be in one namespace: the same selector means other Pods
+in another one. Whether Services of different namespaces may share at all is the pool's choice (``sharing``).
 
 The entry of the ledger holds what its users agreed upon. A Service is compared with the entry, never with another Service: whoever
-changes its mind loses, not those who stay with what was agreed. A Service that is alone on an IP may change what it likes.
+changes its mind loses, not those who stay with what was agreed. A Service that is alone on an IP may change what it likes. Rules about
+namespaces are for those who join: a pool that is given another ``sharing`` parts nobody.
+
+A sharing key is a secret of those who know it. No refusal quotes one, and where namespaces may not share the refusal is the same whether
+a key was guessed or not.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 from baremetal_lb.ipam.decision import Refusal
 from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.model.configuration import SharingScope
 from baremetal_lb.model.views import EntryService, LedgerEntry, ServiceView, TrafficPolicy
 
 SHARERS_MAX = 256
@@ -55,19 +62,30 @@ def entry_service(service: ServiceView) -> EntryService:
     return EntryService(service.key, service.uid, tuple(sorted(set(service.ports)))[:PORTS_MAX])
 
 
+def namespace_refusal(service: ServiceView, entry: LedgerEntry, scope: SharingScope) -> Refusal | None:
+    """Return why the Service cannot join the users of this entry, who are in other namespaces; None if it can, as far as that goes.
+
+    To be asked before ``objection``, which says whether a key is right.
+    """
+    if not service.sharing_key or all(user.key.namespace == service.key.namespace for user in entry.services):
+        return None
+    if scope is SharingScope.NAMESPACE:
+        return Refusal(AllocationReason.SharingAcrossNamespaces, f"{entry.address} belongs to {_names(entry.services)}.")
+    if service.traffic_policy is TrafficPolicy.LOCAL:
+        return Refusal(AllocationReason.BackendsIncompatible, f"{entry.address} belongs to {_names(entry.services)}.")
+    return None
+
+
 def objection(service: ServiceView, entry: LedgerEntry) -> Refusal | None:
     """Return why the Service cannot use the IP of this entry beside its other users; None if it can."""
     others = [user for user in entry.services if user.uid != service.uid]
     if not others:
         return None
-    names = _names([str(user.key) for user in others])
+    names = _names(others)
     if not service.sharing_key or not entry.sharing_key or sharing_refusal(service) is not None:
         return Refusal(AllocationReason.AddressInUse, f"{entry.address} belongs to {names}.")
     if service.sharing_key != entry.sharing_key:
-        return Refusal(
-            AllocationReason.SharingKeyDiffers,
-            f"{entry.address} is shared by {names} as {entry.sharing_key!r}, not as {service.sharing_key!r}.",
-        )
+        return Refusal(AllocationReason.SharingKeyDiffers, f"{entry.address} belongs to {names}.")
     if backend_key(service) != entry.backend_key:
         return Refusal(AllocationReason.BackendsIncompatible, f"{entry.address} is shared by {names}.")
     wanted = set(service.ports)
@@ -80,7 +98,7 @@ def objection(service: ServiceView, entry: LedgerEntry) -> Refusal | None:
     return None
 
 
-def _names(keys: list[str]) -> str:
+def _names(users: Sequence[EntryService]) -> str:
     """Name at most three, and say how many more there are."""
-    shown = ", ".join(keys[:3])
-    return shown if len(keys) <= 3 else f"{shown} and {len(keys) - 3} more"
+    shown = ", ".join(str(user.key) for user in users[:3])
+    return shown if len(users) <= 3 else f"{shown} and {len(users) - 3} more"

@@ -39,6 +39,13 @@ class Quota:
         return namespace in self.namespaces or matches_any(self.namespace_selectors, labels)
 
 
+class SharingScope(Enum):
+    """Who may share an IP of a pool with each other (``spec.sharing``): sharing keys of other namespaces can be guessed, or leak."""
+
+    NAMESPACE = "Namespace"
+    CLUSTER = "Cluster"
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """One IPAddressPool."""
@@ -55,6 +62,7 @@ class Pool:
     """ns."""
     allocation: ServiceAllocation | None = None
     quotas: tuple[Quota, ...] = ()
+    sharing: SharingScope = SharingScope.NAMESPACE
 
     def covers(self, address: IPAddress) -> bool:
         """Tell whether the address is in one of the ranges, be it excluded or not."""

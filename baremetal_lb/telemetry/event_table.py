@@ -30,6 +30,11 @@ TABLE: tuple[LogEvent, ...] = (
         ("released", "info", "A Service gave an IP back."),
         ("hold_ended", "info", "An IP that was kept for a deleted Service (`retainFor`) is free."),
         ("preferred_announcer_changed", "info", "The ledger names another node for an IP."),
+        (
+            "sharers_left_out",
+            "warning",
+            "A shared IP is announced without regard to these Services, since no node could serve them beside the others.",
+        ),
         ("ledger_entry_missing", "warning", "Somebody deleted the entry of an IP that is in use; it is made again."),
         ("entry_unreadable", "warning", "An entry of the ledger cannot be read; its IP counts as taken, and is not touched."),
         ("entry_lost_while_written", "info", "An entry was deleted while it was being written; decided anew."),

@@ -10,19 +10,20 @@ from baremetal_lb.ipam.changes import plan_service
 from baremetal_lb.ipam.decision import Refusal
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.sharing import backend_key
-from baremetal_lb.model.configuration import Configuration, Quota
+from baremetal_lb.model.configuration import Configuration, Quota, SharingScope
 from baremetal_lb.model.ids import BAREMETAL_LB
 from baremetal_lb.model.net import family_of
-from baremetal_lb.model.views import FamilyPolicy
+from baremetal_lb.model.views import FamilyPolicy, TrafficPolicy
 from baremetal_lb.settle.addresses import settle_addresses
 from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
 from tests.support.ipam_world import World, allocation, pool, reservation, service
 
 OPTIONS = SettleOptions(owner="us", now_utc=10**9)
 
+KEYS = ["s3cret-k", "s3cret-l"]
 POOLS = [
     [pool("a", "198.51.100.0/30", "2001:db8:a::/126")],
-    [pool("a", "198.51.100.0/31"), pool("b", "203.0.113.0/30", "2001:db8:b::/127")],
+    [pool("a", "198.51.100.0/31", sharing=SharingScope.CLUSTER), pool("b", "203.0.113.0/30", "2001:db8:b::/127")],
     [pool("b", "198.51.100.0/30", avoid_buggy_ips=True), pool("c", "2001:db8:c::/126", auto_assign=False)],
     [pool("a", "198.51.100.0/29", excluded=["198.51.100.1"], quotas=(Quota(2),)), pool("d", "203.0.113.0/30", disabled=True)],
     [pool("a", "198.51.100.0/30", "2001:db8:a::/126", allocation=allocation(namespaces=frozenset({"x"}))), pool("z", "203.0.113.0/31")],
@@ -49,7 +50,7 @@ def services(draw, names=8):
         policy=policy,
         ips=draw(st.sampled_from([None, None, None, "198.51.100.1", "203.0.113.1", "198.51.100.2,2001:db8:a::1", "rubbish"])),
         wants_pool=draw(st.sampled_from([None, None, None, "a", "b", "nope"])),
-        shares=draw(st.sampled_from([None, None, "k", "l"])),
+        shares=draw(st.sampled_from([None, None, *KEYS])),
         ports=draw(st.sampled_from(["TCP/80", "TCP/81", "TCP/80 UDP/80"])),
         local=draw(st.sampled_from([None, None, "app=web", "app=db", ""])),
         created_utc=draw(st.integers(1, 50)),
@@ -85,6 +86,9 @@ def check_laws(views, ledger):
             assert len({backend_key(user) for user in users}) == 1
             assert backend_key(users[0]) is not None
             assert len(ports) == len(set(ports)), ip
+            if len({user.key.namespace for user in users}) > 1:
+                assert ledger.places.segment(ip).pool.sharing is SharingScope.CLUSTER
+                assert all(user.traffic_policy is TrafficPolicy.CLUSTER for user in users)
     for entry in ledger.entries():
         assert entry.address in holders, "nothing leaks"
         assert {user.uid for user in entry.services} == {user.uid for user in holders[entry.address]}
@@ -106,6 +110,7 @@ def test_settling_what_is_settled_changes_nothing_and_plans_nothing(world):
     assert (again, ledger_again.entries()) == (views, ledger.entries())
     for view in views:
         decision = decide(view, ledger, namespaces={}, now_utc=OPTIONS.now_utc)
+        assert "s3cret" not in repr(decision), "sharing keys are told to nobody"
         assert plan_service(view, decision, ledger, identity=BAREMETAL_LB, now_utc=OPTIONS.now_utc).steps == ()
 
 

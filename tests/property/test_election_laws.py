@@ -50,7 +50,9 @@ endpoint_lists = st.lists(
 @st.composite
 def inputs(draw: st.DrawFn) -> ElectionInput:
     services = tuple(
-        ServiceView(ObjectKey("ns", f"s{i}"), f"s{i}", traffic_policy=draw(st.sampled_from(TrafficPolicy)))
+        ServiceView(
+            ObjectKey("ns", f"s{i}"), f"s{i}", traffic_policy=draw(st.sampled_from(TrafficPolicy)), created_utc=draw(st.integers(1, 9))
+        )
         for i in range(draw(st.integers(1, 3)))
     )
     nodes = draw(st.sets(names, min_size=1))
@@ -102,6 +104,27 @@ def test_a_node_that_lost_may_leave_without_moving_the_ip(subject: ElectionInput
     for loser in subject.nodes.keys() - {announcer}:
         without = replace(subject, roster=Roster({n: m for n, m in subject.roster.members.items() if n != loser}))
         assert elect(without).announcer == announcer
+
+
+@given(inputs())
+@settings(max_examples=200, deadline=None)
+def test_a_younger_service_that_joins_neither_silences_an_ip_nor_has_an_older_one_left_out(subject: ElectionInput) -> None:
+    youngest = max(subject.services, key=lambda service: (service.created_utc, service.key))
+    before = elect(replace(subject, services=tuple(service for service in subject.services if service is not youngest)))
+    after = elect(subject)
+    if before.announcer is not None:
+        assert after.announcer is not None
+        assert {key: reason for key, reason in after.left_out.items() if key != youngest.key} == before.left_out
+        assert set(after.eligible) <= set(before.eligible)
+
+
+@given(inputs(), members)
+@settings(max_examples=100, deadline=None)
+def test_a_node_that_comes_moves_no_ip_whose_announcer_is_pinned(subject: ElectionInput, member: Member) -> None:
+    before = elect(subject)
+    for name in subject.nodes.keys() - subject.roster.members.keys():
+        roster = Roster({**subject.roster.members, name: replace(member, node=name)})
+        assert not before.is_pinned or elect(replace(subject, roster=roster)).announcer == before.announcer
 
 
 @given(inputs())

@@ -199,3 +199,24 @@ def test_bgp_status_objects_go_with_the_node_not_with_the_speaker_whose_routes_m
     for path in paths:
         until(lambda path=path: install.server.get(f"{path}/bgp-no-such-node") is None, 30)
     assert [install.server.get(f"{path}/bgp-{names[0]}")["status"]["node"] for path in paths] == [names[0], names[0]]
+
+
+def test_a_sharer_that_no_node_could_serve_beside_an_older_one_is_left_out_and_both_are_told(install, nodes):
+    names, _ = nodes
+    install.start()
+    shared = {"annotations": {"allow-shared-ip": "s3cret"}, "externalTrafficPolicy": "Local", "selector": {"app": "web"}}
+    install.service("old", port=80, **shared)
+    endpoints(install, "old", names[0])
+    (ip,) = install.all_served(1)["old"]
+    install.service("young", port=81, **shared)
+    endpoints(install, "young", names[1])
+    assert install.all_served(2)["young"] == [ip]
+
+    def events():
+        return install.server.get(f"/apis/events.k8s.io/v1/namespaces/{install.namespace}/events")["items"]
+
+    def told():
+        return {(e["regarding"]["name"], e["reason"]) for e in events() if "Left" in e["reason"]}
+
+    until(lambda: told() == {("young", "LeftOutOfSharedIP"), ("old", "SharerLeftOut")}, describe=told)
+    assert not [e for e in events() if "s3cret" in str(e)]

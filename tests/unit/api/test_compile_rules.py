@@ -7,7 +7,25 @@ import base64
 
 import pytest
 
-from tests.unit.api.manifests import accepted, adv, community, fatal, l2, node, peer, pool, profile, reservation, run, secret, told
+from baremetal_lb.api.compile import compile_objects
+from baremetal_lb.model.configuration import SharingScope
+from baremetal_lb.model.ids import BAREMETAL_LB, METALLB
+from tests.unit.api.manifests import (
+    accepted,
+    adv,
+    community,
+    fatal,
+    l2,
+    manifest,
+    node,
+    peer,
+    pool,
+    profile,
+    reservation,
+    run,
+    secret,
+    told,
+)
 
 NODES = (node("node1", node="node1"), node("node2", node="node2"))
 ON_NODE1 = [{"matchLabels": {"node": "node1"}}]
@@ -548,3 +566,19 @@ def test_a_password_is_in_no_problem_and_in_nothing_to_record():
 def test_where_secrets_are_not_given_nothing_is_said_of_them():
     result = run(peer(passwordSecret={"name": "key"}), are_secrets_given=False)
     assert result.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "identity", "scope"),
+    [
+        (None, BAREMETAL_LB, SharingScope.NAMESPACE),
+        (None, METALLB, SharingScope.CLUSTER),
+        ("Cluster", BAREMETAL_LB, SharingScope.CLUSTER),
+        ("Namespace", METALLB, SharingScope.NAMESPACE),
+    ],
+)
+def test_who_may_share_is_as_written_or_as_the_identity_has_it(written, identity, scope):
+    spec = {"addresses": ["203.0.113.0/24"]} | ({"sharing": written} if written else {})
+    made = manifest("IPAddressPool", "blue", spec, group=identity.group, namespace=identity.default_namespace)
+    compiled = compile_objects([made], identity=identity, namespace=identity.default_namespace)
+    assert (compiled.problems, [pool.sharing for pool in compiled.configuration.pools]) == ((), [scope])

@@ -214,3 +214,23 @@ def test_quota_reservations_and_condition_are_told():
     assert document["allocation"]["reservations"] == ["keep"]
     assert document["allocation"]["since"] == SINCE
     assert document["condition"] == {"status": "True", "reason": "Satisfied", "message": "It has all.", "since": SINCE}
+
+
+def test_a_sharer_that_is_left_out_is_told_so_though_the_ip_is_announced_for_an_older_one():
+    shared = {"externalTrafficPolicy": "Local", "selector": {"app": "web"}}
+    young, old = service("web", IP, "blue"), service("old", IP, "blue")
+    young["metadata"] |= {"creationTimestamp": "2026-11-26T10:00:01Z"}
+    old["metadata"] |= {"creationTimestamp": SINCE}
+    for each in (young, old):
+        each["metadata"]["annotations"] |= {"baremetal-lb.io/allow-shared-ip": "k"}
+        each["spec"] |= shared
+    elsewhere = endpoints("node3")
+    elsewhere["metadata"] |= {"name": "old-1", "labels": {"kubernetes.io/service-name": "old"}}
+    both = entry(IP)
+    both["spec"] |= {"sharingKey": "k", "backendKey": "app=web"}
+    both["spec"]["services"] += [{"namespace": "shop", "name": "old", "uid": "old", "ports": ["TCP/81"]}]
+    rest = [each for each in WORLD if each["kind"] not in {"Service", "IPAllocation"}]
+    document = explained([*rest, node("node3"), young, old, elsewhere, both], announced_by("node3"))
+    (told,) = document["layer2"]
+    assert (told["elected"], told["reason"], document["reason"]) == (None, "LeftOutOfSharedIP", "LeftOutOfSharedIP")
+    assert document["verdict"].endswith("beside the older ones on it; it is announced for those.")

@@ -306,3 +306,17 @@ def test_endpoints_of_the_old_slice_version_may_name_their_node_by_label():
     old = slices("web", "{addresses: [10.244.0.1], topology: {kubernetes.io/hostname: node-c}}", "{addresses: [10.244.0.2]}")
     plan = Planned(POOL + NODES + local + old.replace("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"))
     assert plan.eligible("203.0.113.0") == ["node-c"]
+
+
+def test_a_sharer_that_no_node_could_serve_beside_an_older_one_is_named_with_its_reason():
+    def shared(name, second, port):
+        told = f", creationTimestamp: '2026-01-01T00:00:0{second}Z', annotations: {{baremetal-lb.io/allow-shared-ip: s3cret}}"
+        spec = f", externalTrafficPolicy: Local, selector: {{app: web}}, ports: [{{port: {port}, protocol: TCP}}]"
+        return service(name, spec=spec, metadata=told)
+
+    objects = POOL + NODES + shared("web", 2, 80) + shared("api", 1, 81)
+    plan = Planned(objects + slices("web", endpoint("node-a")) + slices("api", endpoint("node-b")))
+    row = plan.announcement("203.0.113.0")
+    assert (row["services"], row["announcer"]) == (["default/api", "default/web"], "node-b")
+    assert [(each["service"], each["reason"]) for each in row["left_out"]] == [("default/web", "LeftOutOfSharedIP")]
+    assert "s3cret" not in str(plan.document)

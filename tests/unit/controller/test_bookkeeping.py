@@ -3,14 +3,16 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.time import MINUTE, SECOND
 from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, ServiceView
+from baremetal_lb.telemetry.metrics import Metrics
 from controller.agenda import Agenda
 from controller.contest import Contests
 from controller.dirty import Dirty
 from controller.garbage import Garbage, status_record
+from controller.report import Report
 from controller.waiting import Wait, Waiting
 from controller.world import World, is_newer
 
@@ -155,3 +157,34 @@ def test_a_service_seen_in_a_response_is_not_decided_again_when_its_event_comes(
     dirty.service_changed(view, replace(view, resource_version="5", generation=2))
     dirty.service_changed(view, replace(view, allocated_from_pool="blue", resource_version="6"))
     assert dirty.agenda.take() is None
+
+
+def test_a_shared_ip_is_looked_at_when_its_users_change_and_whenever_a_node_does():
+    dirty = Dirty("us", "")
+    for users, is_shared in ([((A, "a"),), False], [((A, "a"), (B, "b")), True], [((A, "a"),), True]):
+        dirty.placements.clear()
+        dirty.world.put(entry(*users))
+        assert (IP in dirty.placements) is is_shared
+    for users, is_shared in ([((A, "a"), (B, "b")), True], [((B, "b"),), False]):
+        dirty.world.put(entry(*users))
+        dirty.placements.clear()
+        dirty.nodes_changed(["node-x"])
+        assert (IP in dirty.placements) is is_shared
+
+
+def test_who_is_left_out_of_a_shared_ip_is_told_once_and_so_are_those_who_are_not():
+    told = []
+
+    class Recorder:
+        def record(self, ref, *_whose, is_warning, reason, **_more):
+            told.append((ref.key, reason, is_warning))
+
+    report = Report(Recorder(), Metrics(BAREMETAL_LB))
+    old, young = ServiceView(A, "a"), ServiceView(B, "b")
+    for _ in range(2):
+        report.sharers_left_out(IP, [old], [young])
+    assert told == [(B, "LeftOutOfSharedIP", True), (A, "SharerLeftOut", False)]
+    report.sharers_left_out(IP, [old, young], [])
+    assert len(told) == 2
+    report.sharers_left_out(IP, [old], [young])
+    assert len(told) == 4

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from baremetal_lb.election.elect import Election, ElectionInput, elect
+from baremetal_lb.election.elect import Election, ElectionInput, could_answer, elect
 from baremetal_lb.election.reasons import ExclusionReason
 from baremetal_lb.election.rendezvous import rendezvous_first
 from baremetal_lb.model.configuration import L2Advertisement, Pool, PreemptionPolicy, Preference
@@ -209,11 +209,49 @@ def test_candidates_of_a_shared_ip_are_the_intersection() -> None:
         },
     )
     assert elect(shared).announcer == "node-c"
-    apart = {key("web"): (endpoint("node-b"),), key("dns"): (endpoint("node-a"),)}
-    election = elect(replace(shared, endpoints=apart))
-    assert (election.announcer, election.reason) == (None, ExclusionReason.NoCommonCandidate)
-    nobody = replace(shared, roster=Roster.of_nodes(["node-a"]))
+    nobody = replace(shared, roster=Roster.of_nodes([]))
     assert elect(nobody).reason is ExclusionReason.NoCandidate
+
+
+LOCAL_SHARER = {"traffic_policy": TrafficPolicy.LOCAL, "sharing_key": "k"}
+
+
+@pytest.mark.parametrize(
+    ("ages", "announcer", "left_out"),
+    [
+        ({"web": 1, "dns": 2}, "node-b", "dns"),
+        ({"web": 2, "dns": 1}, "node-a", "web"),
+        ({"web": 1, "dns": 1}, "node-a", "web"),
+        ({"web": 1, "dns": 0}, "node-b", "dns"),
+    ],
+    ids=["the younger one", "by age and not by name", "equally old: the later by name", "one that was never applied is the youngest"],
+)
+def test_who_would_leave_a_shared_ip_without_a_candidate_is_left_out(ages: dict[str, int], announcer: str, left_out: str) -> None:
+    shared = subject(
+        services=tuple(service(name, created_utc=age, **LOCAL_SHARER) for name, age in ages.items()),
+        endpoints={key("web"): (endpoint("node-b"),), key("dns"): (endpoint("node-a"),)},
+        preferred="node-c",
+    )
+    election = elect(shared)
+    assert (election.announcer, election.left_out) == (announcer, {key(left_out): ExclusionReason.LeftOutOfSharedIP})
+    assert could_answer(shared, announcer, election)
+    assert not could_answer(shared, "node-c", election)
+
+
+def test_of_three_the_oldest_two_that_go_together_count() -> None:
+    services = tuple(service(name, created_utc=age, **LOCAL_SHARER) for age, name in enumerate(("one", "two", "three"), start=1))
+    at = {"one": ("node-a", "node-b"), "two": ("node-c",), "three": ("node-b",)}
+    endpoints = {key(name): tuple(endpoint(node) for node in nodes) for name, nodes in at.items()}
+    election = elect(subject(services=services, endpoints=endpoints))
+    assert (election.announcer, election.left_out) == ("node-b", {key("two"): ExclusionReason.LeftOutOfSharedIP})
+
+
+def test_while_a_service_is_left_out_no_announcer_is_pinned_since_a_node_that_comes_may_serve_all() -> None:
+    services = (service("web", created_utc=1, **LOCAL_SHARER), service("dns", created_utc=2, **LOCAL_SHARER))
+    both = {key("web"): (endpoint("node-b"), endpoint("node-c")), key("dns"): (endpoint("node-c"),)}
+    alone = replace(subject(services=services, endpoints=both, preferred="node-b"), roster=Roster.of_nodes(["node-a", "node-b"]))
+    assert (elect(alone).announcer, elect(alone).is_pinned) == ("node-b", False)
+    assert elect(replace(alone, roster=Roster.of_nodes(["node-a", "node-b", "node-c"]))).announcer == "node-c"
 
 
 def test_a_service_without_endpoints_does_not_cost_those_that_share_its_ip_theirs() -> None:

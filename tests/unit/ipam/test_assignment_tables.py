@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.support.ipam_world import World, pool, service
+from baremetal_lb.ipam.reasons import AllocationReason
+from baremetal_lb.model.configuration import SharingScope
+from tests.support.ipam_world import World, key_of, pool, service
 
 # (name, IPs asked for, ports, sharing key, selector of a Local Service, IPs in the end, reason of what was not honoured)
 STEPS = [
@@ -92,10 +94,54 @@ def test_a_sharing_service_prefers_the_ip_of_its_key_to_a_free_one():
     assert [world.ips(name) for name in ("s1", "s2", "s3")] == ["203.0.113.0", "203.0.113.0", "198.51.100.0"]
 
 
-def test_namespaces_do_not_limit_sharing():
-    world = World(pool("a", "198.51.100.0/24"))
+@pytest.mark.parametrize(("scope", "second"), [(SharingScope.CLUSTER, "198.51.100.0"), (SharingScope.NAMESPACE, "198.51.100.1")])
+def test_services_of_different_namespaces_share_where_the_pool_says_so(scope, second):
+    world = World(pool("a", "198.51.100.0/24", sharing=scope))
     world.put(service("one/s", shares="k", ports="TCP/80"), service("two/s", shares="k", ports="TCP/81"))
-    assert world.ips("one/s") == world.ips("two/s") == "198.51.100.0"
+    assert (world.ips("one/s"), world.ips("two/s")) == ("198.51.100.0", second)
+    world.put(service("one/t", shares="k", ports="TCP/82"))
+    assert world.ips("one/t") == "198.51.100.0"
+
+
+@pytest.mark.parametrize("key", ["s3cret", "guess"])
+def test_in_a_pool_of_single_namespaces_a_stranger_does_not_learn_whether_a_key_is_right(key):
+    world = World(pool("a", "198.51.100.0/24"))
+    world.put(service("one/s", shares="s3cret", ports="TCP/80"))
+    world.put(service("two/s", ips="198.51.100.0", shares=key, ports="TCP/80"))
+    decision = world.outcomes[key_of("two/s")].decision
+    what = "The IP is in use in another namespace, and its pool lets only Services of one namespace share an IP."
+    assert decision.message == f"{what} 198.51.100.0 belongs to one/s."
+
+
+def test_a_wrong_key_is_refused_without_a_word_of_the_right_one():
+    world = World(pool("a", "198.51.100.0/24", sharing=SharingScope.CLUSTER))
+    world.put(service("one/s", shares="s3cret", ports="TCP/80"))
+    world.put(service("two/s", ips="198.51.100.0", shares="guess", ports="TCP/81"))
+    decision = world.outcomes[key_of("two/s")].decision
+    assert (decision.reason, decision.message) == (
+        AllocationReason.SharingKeyDiffers,
+        "The IP is shared under another sharing key. 198.51.100.0 belongs to one/s.",
+    )
+
+
+def test_policy_local_is_shared_in_one_namespace_only_since_the_same_selector_means_other_pods_elsewhere():
+    world = World(pool("a", "198.51.100.0/24", sharing=SharingScope.CLUSTER))
+    world.put(service("one/s", shares="k", ports="TCP/80", local="app=web"))
+    world.put(service("two/s", ips="198.51.100.0", shares="k", ports="TCP/81", local="app=web"))
+    world.put(service("one/t", ips="198.51.100.0", shares="k", ports="TCP/82", local="app=web"))
+    assert [(world.ips(name), world.reason(name)) for name in ("one/s", "two/s", "one/t")] == [
+        ("198.51.100.0", None),
+        ("", "BackendsIncompatible"),
+        ("198.51.100.0", None),
+    ]
+
+
+def test_a_pool_that_is_given_another_sharing_parts_nobody_and_lets_nobody_else_join():
+    world = World(pool("a", "198.51.100.0/24", sharing=SharingScope.CLUSTER))
+    world.put(service("one/s", shares="k", ports="TCP/80"), service("two/s", shares="k", ports="TCP/81"))
+    world.configure(pool("a", "198.51.100.0/24"))
+    world.put(service("three/s", shares="k", ports="TCP/82"))
+    assert [world.ips(f"{name}/s") for name in ("one", "two", "three")] == ["198.51.100.0", "198.51.100.0", "198.51.100.1"]
 
 
 def test_both_the_field_and_the_annotation_is_refused_and_costs_nothing():
