@@ -5,7 +5,8 @@ or a pool that appears under a thousand waiting Services, gives the same IPs eve
 
     mark(key) -> [heap] -> take() -> (decided, written) -> done(key)      marked again meanwhile: back on the heap at done()
 
-Work is bounded by the number of keys: a key is on the heap once, however often it is marked.
+Work is bounded by the number of keys: a key is on the heap once, however often it is marked. A key that is busy is decided by nobody
+else, so each ``take`` is to be followed by a ``done`` whatever happens; ``busy_for`` tells of one that was not. Times are monotonic, in ns.
 """
 
 import heapq
@@ -25,7 +26,8 @@ class Agenda:
         self._on_work = on_work
         self._heap: list[Rank] = []
         self._queued: set[ObjectKey] = set()
-        self._busy: set[ObjectKey] = set()
+        self._busy: dict[ObjectKey, int] = {}
+        """Since when each is."""
         self._again: set[ObjectKey] = set()
 
     def mark(self, key: ObjectKey) -> None:
@@ -42,28 +44,38 @@ class Agenda:
         for key in keys:
             self.mark(key)
 
-    def take(self) -> ObjectKey | None:
+    def take(self, *, now: int) -> ObjectKey | None:
         """Return the next key, which is then busy until ``done``; None when nothing is to be done."""
         while self._heap:
             key = heapq.heappop(self._heap)[-1]
             if key in self._queued:
                 self._queued.discard(key)
-                self._busy.add(key)
+                self._busy[key] = now
                 return key
         return None
 
     def done(self, key: ObjectKey) -> None:
         """Let go of a key; it comes again if it was marked meanwhile."""
-        self._busy.discard(key)
+        self._busy.pop(key, None)
         if key in self._again:
             self._again.discard(key)
             self.mark(key)
 
-    def clear(self) -> None:
-        """Forget what is queued (a process that no longer leads); what is busy stays so until it is done."""
+    def begin_term(self, keys: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """Forget everything, and have these keys decided; return those that were busy still.
+
+        An older term's work has ended by then, so a key that is busy was not let go of: a fault of ours, which is not to outlive the term.
+        """
+        stuck = tuple(sorted(self._busy))
         self._heap.clear()
-        self._queued.clear()
-        self._again.clear()
+        for index in (self._queued, self._again, self._busy):
+            index.clear()
+        self.mark_all(keys)
+        return stuck
+
+    def busy_for(self, *, now: int) -> int:
+        """Return for how long the key that was taken first of those under way has been busy, in ns; 0 when none is."""
+        return now - min(self._busy.values(), default=now)
 
     @property
     def is_busy(self) -> bool:

@@ -115,6 +115,12 @@ class Dirty:
 
     # -- the ledger ----------------------------------------------------------------------------------------------------------------
 
+    def start_over(self, entries: Iterable[LedgerEntry]) -> None:
+        """Start a term from what a consistent LIST says; what was reserved and not written, and who waits for what, is found out anew."""
+        self.waiting = Waiting()
+        self._exhausted.clear()
+        self.world.reset(entries)
+
     def _entry_changed(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
         for entry in (old, new):
             if entry is not None:

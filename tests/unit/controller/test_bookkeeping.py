@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.time import MINUTE, SECOND
@@ -13,6 +14,7 @@ from controller.dirty import Dirty
 from controller.garbage import Garbage, status_record
 from controller.waiting import Wait, Waiting
 from controller.world import World, is_newer
+from tests.support.ipam_world import pool
 
 A, B, C = (ObjectKey("ns", name) for name in "abc")
 IP = ip_address("198.51.100.1")
@@ -28,30 +30,58 @@ def test_keys_are_taken_in_the_order_of_allocation_and_once():
     ranks = {A: (True, False, 2, A), B: (False, False, 9, B), C: (True, False, 1, C)}
     agenda = Agenda(ranks.__getitem__)
     agenda.mark_all([A, B, C, A])
-    assert [agenda.take(), agenda.take(), agenda.take(), agenda.take()] == [B, C, A, None]
+    assert [agenda.take(now=0), agenda.take(now=0), agenda.take(now=0), agenda.take(now=0)] == [B, C, A, None]
 
 
 def test_a_key_that_is_busy_comes_again_only_when_it_is_done():
     woken = []
     agenda = Agenda(lambda key: (False, False, 0, key), lambda: woken.append(1))
     agenda.mark(A)
-    assert agenda.take() == A
+    assert agenda.take(now=0) == A
     agenda.mark(A)
-    assert agenda.take() is None
+    assert agenda.take(now=0) is None
     agenda.done(A)
-    assert (agenda.take(), len(woken)) == (A, 2)
+    assert (agenda.take(now=0), len(woken)) == (A, 2)
     agenda.done(A)
     assert agenda.is_idle
 
 
-def test_a_cleared_agenda_keeps_what_is_busy():
+def test_a_term_begins_with_nothing_busy_and_tells_what_was():
     agenda = Agenda(lambda key: (False, False, 0, key))
     agenda.mark_all([A, B])
-    busy = agenda.take()
-    agenda.clear()
-    assert (agenda.take(), agenda.is_busy) == (None, True)
-    agenda.done(busy)
-    assert agenda.is_idle
+    assert agenda.take(now=0) == A
+    agenda.mark(A)
+    assert agenda.begin_term([A, C]) == (A,)
+    assert not agenda.is_busy
+    assert [agenda.take(now=0), agenda.take(now=0), agenda.take(now=0)] == [A, C, None]
+    agenda.done(A)
+    agenda.done(C)
+    assert (agenda.is_idle, agenda.begin_term([])) == (True, ())
+
+
+def test_the_age_of_what_is_under_way_is_that_of_the_key_taken_first():
+    agenda = Agenda(lambda key: (False, False, 0, key))
+    agenda.mark_all([A, B])
+    assert agenda.busy_for(now=SECOND) == 0
+    first, second = agenda.take(now=2 * SECOND), agenda.take(now=5 * SECOND)
+    assert agenda.busy_for(now=9 * SECOND) == 7 * SECOND
+    agenda.done(first)
+    assert agenda.busy_for(now=9 * SECOND) == 4 * SECOND
+    agenda.done(second)
+    assert agenda.busy_for(now=9 * SECOND) == 0
+
+
+def test_a_term_begins_with_nobody_waiting_and_no_pool_exhausted():
+    dirty = Dirty("us", "")
+    dirty.configuration_changed(Configuration((pool("blue", "198.51.100.1/32"),)))
+    dirty.world.put(entry((A, "u"), uid="", resource_version=""))
+    dirty.waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
+    dirty.start_over([])
+    assert (len(dirty.waiting), dirty.world.ledger.entry(IP), dirty.world.holders) == (0, None, {})
+    dirty.agenda.begin_term([])
+    dirty.waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
+    dirty.world.put(entry((A, "u")))
+    assert dirty.agenda.take(now=0) == B, "whoever waits is to say that the pool is exhausted now"
 
 
 def test_waiting_services_are_found_by_what_they_wait_for_and_forgotten_wholly():
@@ -85,6 +115,8 @@ def test_garbage_is_looked_at_once_and_after_the_speakers_turn():
     garbage.status_changed(None, record)
     assert garbage.due(now=0) == ()
     assert garbage.due(now=GRACE) == (record,)
+    assert garbage.due(now=GRACE) == (record,), "whoever was to look at it may have been stopped"
+    garbage.looked_at(record)
     assert garbage.due(now=2 * GRACE) == ()
     garbage.node_gone("n1")
     assert garbage.due(now=3 * GRACE) == ()
@@ -142,16 +174,16 @@ def test_a_lost_entry_is_kept_in_mind_only_by_a_leader_and_only_for_its_users():
         dirty.entry_observed(entry((A, "u")), is_being_written=False)
         users = dirty.entry_lost(IP, "e1", is_being_written=False, is_leading=is_leading)
         assert (bool(users), dirty.world.ledger.entry(IP) is not None) == (kept, kept)
-        assert dirty.agenda.take() == A
+        assert dirty.agenda.take(now=0) == A
 
 
 def test_a_service_seen_in_a_response_is_not_decided_again_when_its_event_comes():
     dirty = Dirty("us", "")
     view = ServiceView(A, "u", resource_version="4")
     dirty.service_changed(None, view)
-    assert dirty.agenda.take() == A
+    assert dirty.agenda.take(now=0) == A
     dirty.agenda.done(A)
     dirty.world.see_service(replace(view, allocated_from_pool="blue", resource_version="6"))
     dirty.service_changed(view, replace(view, resource_version="5", generation=2))
     dirty.service_changed(view, replace(view, allocated_from_pool="blue", resource_version="6"))
-    assert dirty.agenda.take() is None
+    assert dirty.agenda.take(now=0) is None

@@ -74,4 +74,4 @@ async def test_a_release_that_fails_when_another_has_joined_is_left_to_those_who
     _api, dirty = await a_release_that_fails_behind_a_join(third=True)
     assert A not in dirty.world.holders
     assert not dirty.world.is_written(ADDRESS)
-    assert {dirty.agenda.take(), dirty.agenda.take()} == {B, ObjectKey("shop", "c")}
+    assert {dirty.agenda.take(now=0), dirty.agenda.take(now=0)} == {B, ObjectKey("shop", "c")}
