@@ -5,7 +5,8 @@ or a pool that appears under a thousand waiting Services, gives the same IPs eve
 
     mark(key) -> [heap] -> take() -> (decided, written) -> done(key)      marked again meanwhile: back on the heap at done()
 
-Work is bounded by the number of keys: a key is on the heap once, however often it is marked.
+Work is bounded by the number of keys: a key is on the heap once, however often it is marked. A key that is busy is decided by nobody
+else, so each ``take`` is to be followed by a ``done`` whatever happens; ``busy_for`` tells of one that was not. Times are monotonic, in ns.
 """
 
 import heapq
@@ -18,14 +19,21 @@ Rank = tuple[bool, bool, int, ObjectKey]
 
 
 class Agenda:
-    """Dirty keys. ``rank`` tells a key's place at the time it is marked; ``on_work`` is called when there is something to take."""
+    """Dirty keys. ``rank`` tells a key's place at the time it is marked; ``on_work`` is called when there is something to take.
 
-    def __init__(self, rank: Callable[[ObjectKey], Rank], on_work: Callable[[], None] = lambda: None) -> None:
+    ``clock`` (ns, monotonic) tells since when a key is busy, for whoever asks; no decision reads it.
+    """
+
+    def __init__(
+        self, rank: Callable[[ObjectKey], Rank], on_work: Callable[[], None] = lambda: None, *, clock: Callable[[], int] = lambda: 0
+    ) -> None:
         self._rank = rank
         self._on_work = on_work
+        self._clock = clock
         self._heap: list[Rank] = []
         self._queued: set[ObjectKey] = set()
-        self._busy: set[ObjectKey] = set()
+        self._busy: dict[ObjectKey, int] = {}
+        """Since when each is."""
         self._again: set[ObjectKey] = set()
 
     def mark(self, key: ObjectKey) -> None:
@@ -48,22 +56,32 @@ class Agenda:
             key = heapq.heappop(self._heap)[-1]
             if key in self._queued:
                 self._queued.discard(key)
-                self._busy.add(key)
+                self._busy[key] = self._clock()
                 return key
         return None
 
     def done(self, key: ObjectKey) -> None:
         """Let go of a key; it comes again if it was marked meanwhile."""
-        self._busy.discard(key)
+        self._busy.pop(key, None)
         if key in self._again:
             self._again.discard(key)
             self.mark(key)
 
-    def clear(self) -> None:
-        """Forget what is queued (a process that no longer leads); what is busy stays so until it is done."""
+    def begin_term(self, keys: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """Forget everything, and have these keys decided; return those that were busy still.
+
+        An older term's work has ended by then, so a key that is busy was not let go of: a fault of ours, which is not to outlive the term.
+        """
+        stuck = tuple(sorted(self._busy))
         self._heap.clear()
-        self._queued.clear()
-        self._again.clear()
+        for index in (self._queued, self._again, self._busy):
+            index.clear()
+        self.mark_all(keys)
+        return stuck
+
+    def busy_for(self, *, now: int) -> int:
+        """Return for how long the key that was taken first of those under way has been busy, in ns; 0 when none is."""
+        return now - min(self._busy.values(), default=now)
 
     @property
     def is_busy(self) -> bool:

@@ -16,7 +16,7 @@
 A property test holds the result equal to deciding everything anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.model.configuration import Configuration
@@ -29,12 +29,12 @@ from controller.world import World
 
 
 class Dirty:
-    """What is to be looked at again. ``lb_class`` is the loadBalancerClass that we serve ("": none)."""
+    """What is to be looked at again. ``lb_class`` is the loadBalancerClass that we serve ("": none), ``clock`` the agenda's."""
 
-    def __init__(self, owner: str, lb_class: str) -> None:
+    def __init__(self, owner: str, lb_class: str, *, clock: Callable[[], int] = lambda: 0) -> None:
         self.lb_class = lb_class
         self.world = World(owner, self._entry_changed)
-        self.agenda = Agenda(self._rank)
+        self.agenda = Agenda(self._rank, clock=clock)
         self.waiting = Waiting()
         self.pools: set[str] = set()
         """Pools whose counters may have changed."""
@@ -116,6 +116,12 @@ class Dirty:
             self.placements.update(entry.address for entry in self.world.ledger.entries())
 
     # -- the ledger ----------------------------------------------------------------------------------------------------------------
+
+    def start_over(self, entries: Iterable[LedgerEntry]) -> None:
+        """Start a term from what a consistent LIST says; what was reserved and not written, and who waits for what, is found out anew."""
+        self.waiting = Waiting()
+        self._exhausted.clear()
+        self.world.reset(entries)
 
     def _entry_changed(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
         for entry in (old, new):

@@ -82,6 +82,16 @@ class EntryWriter:
         """Tell whether a write of this address is under way, so that watch events of it tell nothing new."""
         return address in self._turns
 
+    def start_over(self) -> tuple[IPAddress, ...]:
+        """Forget writes whose outcome is unknown: the whole ledger was listed since. Return the addresses that are being written still.
+
+        An older term's work has ended by then, so there are none, but for a fault of ours.
+        """
+        stuck = tuple(self._turns)
+        self._turns.clear()
+        self._doubtful.clear()
+        return stuck
+
     async def write(self, address: IPAddress) -> None:
         """Return once the API server has what is meant for this address.
 

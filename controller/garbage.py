@@ -108,14 +108,16 @@ class Garbage:
         self._new.update(dict.fromkeys(self._by_service.get(key, ()), self._grace))
 
     def due(self, *, now: int) -> tuple[StatusRecord, ...]:
-        """Return the objects that have been looked at for long enough; each is returned once."""
+        """Return the objects that nobody has looked after for long enough; each is returned until it was ``looked_at``."""
         for key, grace in self._new.items():
             self._due[key] = min(now + grace, self._due.get(key, now + grace))
         self._new.clear()
         ready = sorted(key for key, when in self._due.items() if when <= now)
-        for key in ready:
-            del self._due[key]
         return tuple(self._all[key] for key in ready if key in self._all)
+
+    def looked_at(self, record: StatusRecord) -> None:
+        """Take that an object which was due is done with, until something happens to what it tells of."""
+        self._due.pop(record.place, None)
 
 
 def _remove(index: dict[Owner, set[Place]], owner: Owner, place: Place) -> None:

@@ -14,7 +14,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 import msgspec
@@ -129,14 +129,18 @@ class Loop:
     # -- a term ------------------------------------------------------------------------------------------------------------------------
 
     async def lead(self, ready: asyncio.Event) -> None:
-        """Do the work of a leader until cancelled. ``ready``: every kind has been listed once."""
+        """Do the work of a leader until cancelled. ``ready``: every kind has been listed once.
+
+        Nothing of an older term is under way any more: whoever cancels it waits until it has ended.
+        """
         try:
             await ready.wait()
             self._recompile()
+            self._failures.clear()
             await self._load_ledger()
-            self._agenda.clear()
-            self._agenda.mark_all(view.key for view in self._world.services.values() if self._dirty.concerns(view))
-            self._agenda.mark_all(self._world.holders)
+            ours = [view.key for view in self._world.services.values() if self._dirty.concerns(view)]
+            if stuck := self._agenda.begin_term([*ours, *self._world.holders]):
+                log.error("left_by_older_term", services=stuck)
             self._dirty.pools.update(pool.name for pool in self._world.configuration.pools)
             self._dirty.placements.update(entry.address for entry in self._world.ledger.entries())
             self.is_in_term = True
@@ -144,7 +148,7 @@ class Loop:
             self.poke()
             async with asyncio.TaskGroup() as group:
                 for loop in (self._statuses, self._placement, self._holds, self._garbage):
-                    group.create_task(_until_not_leading(loop.run()))
+                    group.create_task(_until_not_leading(loop.run))
                 group.create_task(self._recompile_on_change())
                 group.create_task(self._give_memory_back())
                 await self._dispatch(group)
@@ -171,19 +175,42 @@ class Loop:
             while self._is_closing or (key := self._agenda.take()) is None:
                 self._work.clear()
                 await self._work.wait()
+            self._take_up(key, group, slots)
             taken += 1
             if taken % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            begun = time.perf_counter()
-            verdict = self._decide(key)
+
+    def _take_up(self, key: ObjectKey, group: asyncio.TaskGroup, slots: asyncio.Semaphore) -> None:
+        """Decide a key that was taken, and begin to carry the verdict out. Waits for nothing.
+
+        The key and its slot are let go by whatever comes last: this, or the end of the task, which may be cancelled before its first step.
+        """
+        begun = time.perf_counter()
+        with ExitStack() as held:
+            held.callback(self._let_go, key, slots)
+            try:
+                verdict = self._decide(key)
+            except Exception as error:  # noqa: BLE001 - one Service's trouble must not end the work on all others
+                self._observe(begun, self._broke_off(key, error))
+                return
             if verdict is None:
-                slots.release()
-                self._report.reconciled.observe(time.perf_counter() - begun, Result.UNCHANGED.value)
-            else:
-                group.create_task(self._carry_out(verdict, slots, begun))
+                self._observe(begun, Result.UNCHANGED)
+                return
+            work = self._carry_out(verdict, begun)
+            held.callback(work.close)  # of no effect once a task has it; without one, it would never be awaited
+            task = group.create_task(work)
+            held.pop_all()
+            task.add_done_callback(lambda _: self._let_go(key, slots))
+
+    def _let_go(self, key: ObjectKey, slots: asyncio.Semaphore) -> None:
+        self._agenda.done(key)
+        slots.release()
+        if not self._agenda.is_busy:
+            self._quiet.set()
+        self.poke()
 
     def _decide(self, key: ObjectKey) -> Verdict | None:
-        """Decide a key and reserve what it takes; None when nothing is to be done, and the key is let go."""
+        """Decide a key and reserve what it takes; None when nothing is to be done."""
         verdict = self._judge(key)
         if verdict.decision is not None and verdict.decision.reason is not None and self._knowledge.resources.is_stale:
             self._recompile()  # nobody is refused an IP for a pool that is there already
@@ -201,47 +228,49 @@ class Loop:
         if verdict.gone or verdict.changes or not all(self._world.is_written(address) for address in addresses):
             return verdict
         self._failures.pop(key, None)
-        self._agenda.done(key)
         return None
 
     def _judge(self, key: ObjectKey) -> Verdict:
         return judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=_now_utc())
 
-    async def _carry_out(self, verdict: Verdict, slots: asyncio.Semaphore, begun: float) -> None:
+    async def _carry_out(self, verdict: Verdict, begun: float) -> None:
         key, result = verdict.key, Result.WRITTEN
         try:
             again = await self._effects.carry_out(verdict)
             self._failures.pop(key, None)
             if again:
                 self._later(key, again / SECOND)
-        except NotLeading:
-            result = Result.WITHHELD
+        except Exception as error:  # noqa: BLE001 - one Service's trouble must not end the work on all others
+            result = self._broke_off(key, error)
+        self._observe(begun, result)
+
+    def _observe(self, begun: float, result: Result) -> None:
+        self._report.reconciled.observe(time.perf_counter() - begun, result.value)
+
+    def _broke_off(self, key: ObjectKey, error: Exception) -> Result:
+        """Have a key whose deciding or writing broke off decided again, when that helps.
+
+        Raises:
+            InvariantViolation: it was one.
+        """
+        if isinstance(error, InvariantViolation):
+            raise error
+        if isinstance(error, NotLeading):
             log.info("write_withheld", service=key)
-        except Superseded as reason:
-            result = Result.SUPERSEDED
-            log.info("decided_again", service=key, reason=str(reason))
-            self._failures[key] += 1
+            return Result.WITHHELD  # the next term looks at everything
+        self._failures[key] += 1
+        if isinstance(error, Superseded):
+            log.info("decided_again", service=key, reason=str(error))
             self._later(key, 0.0 if self._failures[key] <= QUICK_RETRIES else self._backoff_s(key))
-        except (Unfinished, KubeError) as error:
-            result = Result.UNFINISHED
-            self._failures[key] += 1
+            return Result.SUPERSEDED
+        if isinstance(error, Unfinished | KubeError):
             wait_s = max(self._backoff_s(key), error.retry_after_s if isinstance(error, Unfinished) else 0.0)
             log.warning("unfinished", service=key, error=str(error), retry_in_s=round(wait_s, 3))
             self._later(key, wait_s)
-        except InvariantViolation:
-            raise
-        except Exception:  # one Service's trouble must not end the work on all others
-            result = Result.FAILED
-            self._failures[key] += 1
-            log.exception("service_failed", service=key)
-            self._later(key, max(1.0, self._backoff_s(key)))
-        finally:
-            self._report.reconciled.observe(time.perf_counter() - begun, result.value)
-            self._agenda.done(key)
-            slots.release()
-            if not self._agenda.is_busy:
-                self._quiet.set()
-            self.poke()
+            return Result.UNFINISHED
+        log.error("service_failed", service=key, exc_info=error)
+        self._later(key, max(1.0, self._backoff_s(key)))
+        return Result.FAILED
 
     def _backoff_s(self, key: ObjectKey) -> float:
         return min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(self._failures[key] - 1, 20)) * random.uniform(0.75, 1.25)
@@ -291,7 +320,9 @@ class Loop:
     async def _load_ledger(self) -> None:
         """Replace the ledger by a consistent LIST, and adopt what Services have if it is empty. Tries until it is done."""
         entries = await self._insist(self._list_entries) or []
-        self._world.reset(entries)
+        if stuck := self.entries.start_over():
+            log.error("left_by_older_term", ips=stuck)
+        self._dirty.start_over(entries)
         if not entries:
             await self._adopt()
 
@@ -351,10 +382,10 @@ def _now_utc() -> int:
     return time.time_ns() // 1_000 * 1_000
 
 
-async def _until_not_leading(work: Awaitable[None]) -> None:
+async def _until_not_leading(work: Callable[[], Awaitable[None]]) -> None:
     """Do something until it is refused a write: the term is over, and whoever began it is about to end it."""
     with suppress(NotLeading):
-        await work
+        await work()
 
 
 def _read(data: bytes, decode: Callable[[bytes], LedgerEntry]) -> LedgerEntry | None:

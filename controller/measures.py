@@ -4,6 +4,7 @@ Every controller tells of itself: requests, watches, its queue, whether it leads
 one that leads tells, so that a sum over all of them counts nothing twice.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -17,6 +18,7 @@ from baremetal_lb.kube.events import EventRecorder
 from baremetal_lb.kube.reflector import Reflector
 from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.net import Family
+from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import ServiceView
 from baremetal_lb.telemetry import metric_table as table
 from baremetal_lb.telemetry.api_client import client_families, configuration_families, queue_family
@@ -73,6 +75,7 @@ class Measures:
         )
         # What a standby has marked nobody takes until it leads; it is no work that waits.
         yield queue_family(metrics, dirty.agenda if self._term.is_in_term else ())
+        yield metrics.family(table.OLDEST_BUSY, [((), dirty.agenda.busy_for(now=time.monotonic_ns()) / SECOND)])
         yield metrics.family(table.LEADER, [((), self._leading.is_leading)])
         yield metrics.family(table.TERMS, [((), self._leading.terms)])
         if self._term.is_in_term:

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -154,7 +155,7 @@ class Controller:
         )
         self._recorder = EventRecorder(transport, "baremetal-lb-controller", holder, rate_per_s=EVENT_RATE_PER_S, burst=EVENT_BURST)
         report = Report(_Events(self._recorder), metrics)
-        dirty = Dirty(settings.install, settings.lb_class)
+        dirty = Dirty(settings.install, settings.lb_class, clock=time.monotonic_ns)
         echo_limit = int(max(2.5 * settings.retry_period_s, settings.retry_period_s + 1.5) * SECOND)
         knowledge = Knowledge(
             dirty,

@@ -231,6 +231,7 @@ class GarbageRemoval:
             for record in self._garbage.due(now=time.monotonic_ns()):
                 if record.node and (self._is_forsaken(record) or self._is_without_service(record)):
                     await self._remove(record)
+                self._garbage.looked_at(record)  # not before: a term that ends meanwhile leaves it to the next one
             await asyncio.sleep(GARBAGE_EVERY_S)
 
     def _is_without_service(self, record: StatusRecord) -> bool:

@@ -279,7 +279,8 @@ class Speaker:
             is_due = self.state_file.is_due(now_s=time.monotonic()) or not is_same_for_election(remembered, own)
             if self.inputs.is_changed and is_due:
                 self.inputs.is_changed, remembered = False, own
-                self.inputs.is_changed |= not await asyncio.to_thread(self.state_file.save, self.inputs.remembered())
+                if not await asyncio.to_thread(self.state_file.save, self.inputs.remembered()):
+                    self.inputs.is_changed = True  # only then: something may have changed while it was saved
             elif not self.inputs.is_changed:
                 self.state_file.touch()
 

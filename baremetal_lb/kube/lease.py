@@ -162,13 +162,13 @@ class Elector:
                 return False
             if not error.is_not_found:
                 raise
-            return await self._create()
+            if not await self._create():
+                return False
         self._valid_until = sent + self._deadline_s
         return True
 
     async def _create(self) -> bool:
         """Make the Lease, held by us; False when somebody was faster."""
-        sent = self._clock()
         metadata = {"name": self.name, "namespace": self._namespace}
         self._lease = {}
         lease = {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": metadata, **self._taken()}
@@ -178,7 +178,6 @@ class Elector:
             if error.already_exists:
                 return False
             raise
-        self._valid_until = sent + self._deadline_s
         return True
 
     def _observe(self, lease: dict[str, Any]) -> None:
@@ -250,6 +249,16 @@ class Elector:
         except KubeError as error:
             log.warning("renewal_failed", lease=self.name, error=str(error))
             return True
+        return self._prolong(sent)
+
+    def _prolong(self, sent: float) -> bool:
+        """Have the term last on from a request that succeeded; False when it was over by then.
+
+        A term that was over once stays so, though the Lease is still ours (the process was suspended, and the answer came before the
+        timer): a write may have been refused meanwhile, and is made up for by nobody but the next term.
+        """
+        if not self.is_leading:
+            return False
         self._valid_until = sent + self._deadline_s
         return True
 
@@ -259,7 +268,8 @@ class Elector:
             self._lease = await self._call("GET", self._path)
         except ApiError as error:
             if error.is_not_found:
-                return await self._create()
+                sent = self._clock()
+                return await self._create() and self._prolong(sent)
             raise
         if self.holder == self.identity_id:
             return True

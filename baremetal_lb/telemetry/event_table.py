@@ -22,6 +22,11 @@ TABLE: tuple[LogEvent, ...] = (
         ("api_server_unusable", "warning", "The API server does not answer, or not as one does; tried again every two seconds."),
         ("cannot_run", "critical", "The process ends: settings, version of the API server, or another controller in the way."),
         ("term_began", "info", "This process leads and has read the ledger; `dirty` Services are looked at."),
+        (
+            "left_by_older_term",
+            "error",
+            "Services or IPs that an older term of this process did not let go of, an error of ours; they are looked at like all others.",
+        ),
         ("not_started_yet", "warning", "The ledger cannot be read or adopted yet; tried again."),
         ("adopting", "info", "The ledger was empty: IPs that Services have are entered into it."),
         ("configuration_changed", "info", "Pools, reservations or advertisements mean something else now."),

@@ -46,6 +46,13 @@ CONFIG_PROBLEMS = MetricDefinition("config_problems", _G, "What is wrong with re
 QUEUE_DEPTH = MetricDefinition(
     "work_queue_depth", _G, "What waits to be decided: Services (controller), IPs (speaker).", _BOTH, metallb_name="workqueue_depth"
 )
+OLDEST_BUSY = MetricDefinition(
+    "work_queue_oldest_busy_seconds",
+    _G,
+    "Time since the Service that is under way the longest was taken up; 0 when none is. Minutes mean that it is stuck.",
+    _CONTROLLER,
+    metallb_name="workqueue_longest_running_processor_seconds",
+)
 RECONCILE_TIME = MetricDefinition(
     "reconcile_seconds",
     _H,

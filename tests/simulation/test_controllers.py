@@ -18,7 +18,7 @@ async def storm(cluster: Cluster, *, deletes_entries: bool) -> None:
     cluster.core.stir()
     for _ in range(STEPS):
         await asyncio.sleep(cluster.rng.uniform(0.0, 1.5) ** 3)
-        match cluster.rng.randrange(10):
+        match cluster.rng.randrange(11):
             case 0 | 1 | 2 | 3:
                 cluster.create_service()
             case 4 | 5:
@@ -30,6 +30,8 @@ async def storm(cluster: Cluster, *, deletes_entries: bool) -> None:
             case 8:
                 await cluster.lose(gracefully=cluster.rng.random() < 0.3)
                 cluster.start()
+            case 9:
+                cluster.suspend(cluster.rng.uniform(1.0, 40.0))
             case _:
                 await asyncio.sleep(cluster.rng.uniform(0.0, 20.0))
         cluster.check()
@@ -42,6 +44,7 @@ async def history(cluster: Cluster, *, deletes_entries: bool) -> int:
     cluster.start()
     await storm(cluster, deletes_entries=deletes_entries)
     cluster.weather.become(Weather())
+    cluster.resume_all()
     cluster.core.stir()
     await asyncio.sleep(700)  # longer than any back-off, and than the watch that a stale list left behind
     cluster.laws.settled(POOL_SIZE)

@@ -38,6 +38,9 @@ class Machine:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_suspended = False
+        self.steps = 0
+        """Steps of the loop that it took."""
+        self._breakpoint: tuple[int, Callable[[], object]] | None = None
         self._waiting: list[asyncio.Handle] = []
         self.context = copy_context()
         self.context.run(MACHINE.set, self)
@@ -52,12 +55,20 @@ class Machine:
         loop.take_up(self._waiting)
         self._waiting = []
 
+    def break_after(self, steps: int, act: Callable[[], object]) -> None:
+        """Do something after so many more steps, before the next one."""
+        self._breakpoint = (self.steps + steps, act)
+
     def step(self, own_handle: list[asyncio.Handle], callback: Callable[..., object], *args: Any) -> None:
         """Run a callback, or keep it for later."""
         if self.is_suspended:
             self._waiting += own_handle
-        else:
-            callback(*args)
+            return
+        callback(*args)
+        self.steps += 1
+        if self._breakpoint is not None and self.steps >= self._breakpoint[0]:
+            (_, act), self._breakpoint = self._breakpoint, None
+            act()
 
 
 MACHINE: ContextVar[Machine | None] = ContextVar("MACHINE", default=None)

@@ -13,7 +13,7 @@ from baremetal_lb.model.ids import BAREMETAL_LB
 from baremetal_lb.telemetry.metrics import Metrics
 from controller.process import Controller, _State
 from controller.settings import Settings
-from tests.support.simulation.clock import VirtualLoop
+from tests.support.simulation.clock import Machine, VirtualLoop
 from tests.support.simulation.laws import ENTRIES, Laws
 from tests.support.simulation.network import Core, SimulatedTransport, Weather
 
@@ -24,25 +24,33 @@ ANNOTATION = BAREMETAL_LB.prefix
 
 
 class Process:
-    """One controller: its task, and its way to the API server."""
+    """One controller: its task, what it runs on, and its way to the API server."""
 
     def __init__(self, core: Core, name: str, rng: random.Random, weather: Weather) -> None:
         self.transport = SimulatedTransport(core, name, rng, weather)
         self._stop = asyncio.Event()
         settings = Settings(metrics_port=0, health_port=0, lease_duration_s=15.0)
-        self._task = asyncio.get_running_loop().create_task(
-            Controller(settings, self.transport, Metrics(BAREMETAL_LB), _State()).run(self._stop)
-        )
+        self.machine = Machine(name)
+        self.controller = self.machine.context.run(Controller, settings, self.transport, Metrics(BAREMETAL_LB), _State())
+        self._loop = core.loop
+        self._task = core.loop.create_task(self.controller.run(self._stop), context=self.machine.context)
+
+    def resume(self) -> None:
+        """Go on, if it was suspended."""
+        if self.machine.is_suspended:
+            self.machine.resume(self._loop)
 
     async def kill(self) -> None:
         """End it between two instructions: what it had sent has its effect, nothing more leaves."""
         self.transport.is_killed = True
+        self.resume()
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             async with asyncio.timeout(60):
                 await self._task
 
     async def terminate(self) -> None:
+        self.resume()
         self._stop.set()
         await self._task
 
@@ -94,6 +102,16 @@ class Cluster:
             process = self.processes.pop(self.rng.randrange(len(self.processes)))
             process.check()
             await (process.terminate() if gracefully else process.kill())
+
+    def suspend(self, seconds: float) -> None:
+        """Stop one of them for a while, as SIGSTOP and SIGCONT do: its Lease may run out, and what it had begun is continued later."""
+        process = self.rng.choice(self.processes)
+        process.machine.suspend()
+        self.core.loop.call_later(seconds, process.resume)
+
+    def resume_all(self) -> None:
+        for process in self.processes:
+            process.resume()
 
     async def end(self) -> None:
         while self.processes:

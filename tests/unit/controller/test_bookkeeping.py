@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.time import MINUTE, SECOND
@@ -15,6 +16,7 @@ from controller.garbage import Garbage, status_record
 from controller.report import Report
 from controller.waiting import Wait, Waiting
 from controller.world import World, is_newer
+from tests.support.ipam_world import pool
 
 A, B, C = (ObjectKey("ns", name) for name in "abc")
 IP = ip_address("198.51.100.1")
@@ -46,14 +48,43 @@ def test_a_key_that_is_busy_comes_again_only_when_it_is_done():
     assert agenda.is_idle
 
 
-def test_a_cleared_agenda_keeps_what_is_busy():
+def test_a_term_begins_with_nothing_busy_and_tells_what_was():
     agenda = Agenda(lambda key: (False, False, 0, key))
     agenda.mark_all([A, B])
-    busy = agenda.take()
-    agenda.clear()
-    assert (agenda.take(), agenda.is_busy) == (None, True)
-    agenda.done(busy)
-    assert agenda.is_idle
+    assert agenda.take() == A
+    agenda.mark(A)
+    assert agenda.begin_term([A, C]) == (A,)
+    assert not agenda.is_busy
+    assert [agenda.take(), agenda.take(), agenda.take()] == [A, C, None]
+    agenda.done(A)
+    agenda.done(C)
+    assert (agenda.is_idle, agenda.begin_term([])) == (True, ())
+
+
+def test_the_age_of_what_is_under_way_is_that_of_the_key_taken_first():
+    times = iter([2 * SECOND, 5 * SECOND])
+    agenda = Agenda(lambda key: (False, False, 0, key), clock=lambda: next(times))
+    agenda.mark_all([A, B])
+    assert agenda.busy_for(now=SECOND) == 0
+    first, second = agenda.take(), agenda.take()
+    assert agenda.busy_for(now=9 * SECOND) == 7 * SECOND
+    agenda.done(first)
+    assert agenda.busy_for(now=9 * SECOND) == 4 * SECOND
+    agenda.done(second)
+    assert agenda.busy_for(now=9 * SECOND) == 0
+
+
+def test_a_term_begins_with_nobody_waiting_and_no_pool_exhausted():
+    dirty = Dirty("us", "")
+    dirty.configuration_changed(Configuration((pool("blue", "198.51.100.1/32"),)))
+    dirty.world.put(entry((A, "u"), uid="", resource_version=""))
+    dirty.waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
+    dirty.start_over([])
+    assert (len(dirty.waiting), dirty.world.ledger.entry(IP), dirty.world.holders) == (0, None, {})
+    dirty.agenda.begin_term([])
+    dirty.waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
+    dirty.world.put(entry((A, "u")))
+    assert dirty.agenda.take() == B, "whoever waits is to say that the pool is exhausted now"
 
 
 def test_waiting_services_are_found_by_what_they_wait_for_and_forgotten_wholly():
@@ -87,6 +118,8 @@ def test_garbage_is_looked_at_once_and_after_the_speakers_turn():
     garbage.status_changed(None, record)
     assert garbage.due(now=0) == ()
     assert garbage.due(now=GRACE) == (record,)
+    assert garbage.due(now=GRACE) == (record,), "whoever was to look at it may have been stopped"
+    garbage.looked_at(record)
     assert garbage.due(now=2 * GRACE) == ()
     garbage.node_gone("n1")
     assert garbage.due(now=3 * GRACE) == ()

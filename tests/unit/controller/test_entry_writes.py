@@ -11,7 +11,7 @@ from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.views import EntryService, LedgerEntry
 from controller.dirty import Dirty
 from controller.entry_writes import EntryWriter
-from controller.outcome import Superseded
+from controller.outcome import Superseded, Unfinished
 from controller.world import content
 
 ADDRESS = IPv4Address("203.0.113.7")
@@ -99,6 +99,26 @@ async def test_a_join_that_was_meant_while_an_answer_was_lost_is_written_and_not
     api.after_write = join_and_lose
     await asyncio.gather(writer.write(ADDRESS), writer.write(ADDRESS))
     assert content(api.stored) == entry("a", "b")
+
+
+async def test_a_write_in_doubt_is_forgotten_with_the_list_that_begins_the_next_term(api, dirty):
+    writer = EntryWriter(dirty, api)
+    dirty.world.put(entry("a"))
+    fetch = api.fetch
+
+    def lose(*_):
+        raise Unreachable("reset", was_sent=True)
+
+    api.after_write = api.fetch = lose
+    with pytest.raises(Unfinished):
+        await writer.write(ADDRESS)
+    api.after_write, api.fetch = (lambda _saved: None), fetch
+    listed = api.store(entry("x"), "theirs")
+    assert writer.start_over() == ()
+    dirty.start_over([listed])
+    dirty.world.put(replace(listed, services=entry("x", "a").services))
+    await writer.write(ADDRESS)
+    assert content(api.stored) == entry("x", "a")
 
 
 async def test_what_somebody_else_wrote_is_taken_in_and_whom_it_concerns_is_decided_again(api, dirty):

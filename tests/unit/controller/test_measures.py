@@ -1,11 +1,13 @@
 """What the controller tells at a scrape."""
 
+import time
 from dataclasses import replace
 from ipaddress import ip_address
 
 from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import BAREMETAL_LB, METALLB, ObjectKey
+from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import ConditionView, EntryService, LedgerEntry
 from baremetal_lb.telemetry.metrics import Metrics
 from controller.dirty import Dirty
@@ -54,6 +56,17 @@ def test_services_are_counted_by_reason_and_a_word_of_somebody_else_makes_no_ser
         'metallb_services{reason="Other"}': 1,
         'metallb_services{reason="Undecided"}': 1,
     }
+
+
+def test_the_age_of_the_oldest_service_under_way_is_told_in_and_out_of_term():
+    metrics, state = Metrics(BAREMETAL_LB, with_process=False), _State()
+    Controller(Settings(), Transport(url="http://127.0.0.1:1"), metrics, state)
+    agenda = state.observation._knowledge.dirty.agenda
+    assert samples(metrics)["baremetal_lb_work_queue_oldest_busy_seconds"] == 0
+    agenda.mark(ObjectKey("ns", "a"))
+    agenda._clock = lambda: time.monotonic_ns() - 90 * SECOND
+    agenda.take()
+    assert samples(metrics)["baremetal_lb_work_queue_oldest_busy_seconds"] >= 90
 
 
 def test_a_controller_that_does_not_lead_tells_of_itself_and_not_of_the_cluster():
