@@ -102,7 +102,7 @@ def test_whoever_asks_for_a_held_ip_gets_it_when_the_hold_ends(install):
     until(lambda: install.condition("next") == ("False", "AddressInUse"))
     install.server.delete(install.service_path("web"))
     assert until(lambda: install.ips("next")) == ["198.51.100.0"]
-    assert [line["ip"] for line in controller.lines("hold_ended")] == ["198.51.100.0"]
+    until(lambda: [line["ip"] for line in controller.lines("hold_ended")] == ["198.51.100.0"])
     install.settled()
 
 
