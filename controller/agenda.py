@@ -1,7 +1,8 @@
 """Which Services are to be decided next: dirty keys in a stable order, each in one pair of hands at a time.
 
-The order is that of allocation itself: Services that have an IP before those that have none, then by age, then by name; so a restart,
-or a pool that appears under a thousand waiting Services, gives the same IPs every time. Keys that come one by one are taken as they come.
+The order is that of allocation itself: Services that have an IP, or that one is held for, before the others, then by age, then by name;
+so a restart, or a pool that appears under a thousand waiting Services, gives the same IPs every time. Keys that come one by one are taken
+as they come.
 
     mark(key) -> [heap] -> take() -> (decided, written) -> done(key)      marked again meanwhile: back on the heap at done()
 
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable
 from baremetal_lb.model.ids import ObjectKey
 
 Rank = tuple[bool, bool, int, ObjectKey]
-"""(has no IP yet, has no creationTimestamp, creationTimestamp, namespace and name): smaller goes first."""
+"""(has no IP yet and none is held for it, has no creationTimestamp, creationTimestamp, namespace and name): smaller goes first."""
 
 
 class Agenda:

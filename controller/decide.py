@@ -1,7 +1,8 @@
 """What is to be done for one Service now: the allocator's decision, the steps of the ledger protocol, and what it still waits for. Pure.
 
     nothing there, and no entry of that name    -> nothing
-    entries of a uid that is gone               -> release (the live GET is the effects' business)
+    entries of a uid that is gone               -> release (the live GET is the effects' business); whoever has that name now is decided
+                                                   upon what is left then, for what is held is held for him
     a Service that is not ours (any more)       -> release what it has of ours; nothing else is touched
     a Service of ours                           -> ipam decides, ipam plans; we add the preferred announcer of a new entry
 
@@ -31,7 +32,7 @@ class Verdict:
     key: ObjectKey
     service: ServiceView | None = None
     gone: tuple[ServiceChanges, ...] = ()
-    """Releases for uids that this key no longer has."""
+    """Releases for uids that this key no longer has; nothing else is decided beside them."""
     decision: Decision | None = None
     """None: the Service is not there, or no concern of ours."""
     changes: ServiceChanges | None = None
@@ -44,18 +45,18 @@ def judge(world: World, key: ObjectKey, *, identity: Identity, lb_class: str, no
     service = world.services.get(key)
     uid = service.uid if service is not None else None
     gone = tuple(plan_gone(key, holder, world.ledger, now_utc=now_utc) for holder in sorted(world.holders.get(key, ())) if holder != uid)
-    if service is None:
-        return Verdict(key, gone=gone)
+    if service is None or gone:
+        return Verdict(key, service, gone)
     if handles_service(service, lb_class) or service.type != "LoadBalancer":
         decision = decide(service, world.ledger, namespaces=world.namespaces, now_utc=now_utc)
     elif world.ledger.entries_of(service.uid):
         decision = Decision(reason=AllocationReason.ClassNotOurs, message=AllocationReason.ClassNotOurs.sentence)
     else:
-        return Verdict(key, service, gone)
+        return Verdict(key, service)
     changes = plan_service(
         service, decision, world.ledger, identity=identity, now_utc=now_utc, announcer=_announcer(world, service, decision.addresses)
     )
-    return Verdict(key, service, gone, decision, changes, _wait(world, service, decision))
+    return Verdict(key, service, (), decision, changes, _wait(world, service, decision))
 
 
 def _announcer(world: World, service: ServiceView, addresses: Iterable[IPAddress]) -> str | None:

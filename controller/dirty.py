@@ -58,7 +58,8 @@ class Dirty:
         view = self.world.services.get(key)
         if view is None:
             return (False, False, 0, key)
-        return (not view.status_ips and key not in self.world.holders, not view.created_utc, view.created_utc, key)
+        has_or_is_awaited = bool(view.status_ips or key in self.world.holders or self.world.ledger.entries_held_for(key))
+        return (not has_or_is_awaited, not view.created_utc, view.created_utc, key)
 
     # -- observed objects ----------------------------------------------------------------------------------------------------------
 

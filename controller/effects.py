@@ -13,7 +13,7 @@ so that deciding anew continues where this broke off. Nothing is assumed of a wr
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -73,13 +73,21 @@ class ServiceEffects:
     """Carries verdicts out."""
 
     def __init__(
-        self, dirty: Dirty, entries: EntryWriter, api: ServiceApi, report: Report, *, clock: Callable[[], int] = time.monotonic_ns
+        self,
+        dirty: Dirty,
+        entries: EntryWriter,
+        api: ServiceApi,
+        report: Report,
+        judge: Callable[[ObjectKey], Verdict],
+        *,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._dirty = dirty
         self._world = dirty.world
         self._entries = entries
         self._api = api
         self._report = report
+        self._judge = judge
         self._clock = clock
         self._contests = Contests()
 
@@ -89,11 +97,8 @@ class ServiceEffects:
         Raises:
             Superseded, Unfinished, NotLeading: it broke off; see ``outcome``.
         """
-        for changes in verdict.gone:
-            await self._look_for_absence(changes)
-            self._contests.forget(changes.service, changes.uid)
-            for step in changes.steps:
-                await self._release(step, changes.uid)
+        if verdict.gone:
+            await self._release_gone(verdict)
         if verdict.service is None or verdict.decision is None or verdict.changes is None:
             return 0
         await self._write_entries(verdict.decision.addresses)
@@ -103,6 +108,30 @@ class ServiceEffects:
                 # Another turn at this entry found that somebody else had written it, and our reservation went with that.
                 raise Superseded(f"{address} is not in the ledger for {verdict.key}")
         return await self._take_steps(verdict.service, verdict, verdict.changes)
+
+    async def _release_gone(self, verdict: Verdict) -> None:
+        """Release what uids have that are gone, and let a Service that was made anew under the name take over what is held for it.
+
+        It reserves that before anybody else can be decided: in a full pool somebody waits for the very IP. So one write hands it over.
+        """
+        for changes in verdict.gone:
+            await self._look_for_absence(changes)
+            self._contests.forget(changes.service, changes.uid)
+        releases = [
+            release for changes in verdict.gone for step in changes.steps if (release := self._mean_release(step, changes.uid)) is not None
+        ]
+        if verdict.service is not None:
+            successor = self._judge(verdict.key)
+            if successor.changes is not None:
+                reserve(self._dirty, successor.changes)
+            self._dirty.agenda.mark(verdict.key)
+        for position, release in enumerate(releases):
+            try:
+                await self._write_release(release)
+            except BaseException:
+                for later in releases[position + 1 :]:
+                    self._take_back(later.before, later.after)
+                raise
 
     async def _take_steps(self, service: ServiceView, verdict: Verdict, changes: ServiceChanges) -> int:
         is_restoration = not any(not isinstance(step, StatusStep) for step in changes.steps) and self._is_contested(service)
@@ -120,7 +149,9 @@ class ServiceEffects:
             elif is_release(step):
                 if not any(isinstance(before, StatusStep) for before in changes.steps[:position]):
                     await self._look_for_presence(service)
-                await self._release(step, service.uid)
+                release = self._mean_release(step, service.uid)
+                if release is not None:
+                    await self._write_release(release)
         return 0
 
     def _is_contested(self, service: ServiceView) -> bool:
@@ -192,21 +223,27 @@ class ServiceEffects:
 
     # -- entries ---------------------------------------------------------------------------------------------------------------------
 
-    async def _release(self, step: Step, uid: str) -> None:
-        """Take a Service out of an entry; the entry goes, or is held, when that was its last user."""
+    def _mean_release(self, step: Step, uid: str) -> "_Release | None":
+        """Take a Service out of an entry, in memory; the entry goes, or is held, when that was its last user."""
         if not isinstance(step, HoldEntry | DeleteEntry | UpdateEntry):
-            return
+            return None
         address = step.entry.address
         before = self._world.ledger.entry(address)
         if before is None:
-            return
+            return None
         after = _without(before, uid, step)
+        if after is not None and not after.services and address not in self._world.confirmed:
+            after = None  # a person has released it, or it was never written: there is nothing to hold
         if after is None:
             self._world.drop(address)
         else:
             self._world.put(after)
+        return _Release(before, after, uid)
+
+    async def _write_release(self, release: "_Release") -> None:
+        before, after = release.before, release.after
         try:
-            await self._entries.write(address)
+            await self._entries.write(before.address)
         except Superseded:
             raise
         except BaseException:  # also when cancelled: what the API server still has is still taken
@@ -214,8 +251,8 @@ class ServiceEffects:
             raise
         log.info(
             "released",
-            ip=address,
-            service=step.entry.services[0].key if step.entry.services else "",
+            ip=before.address,
+            service=next((user.key for user in before.services if user.uid == release.uid), ""),
             users=len(after.services) if after else 0,
         )
 
@@ -228,6 +265,15 @@ class ServiceEffects:
             self._world.put(replace(before, uid=version.uid, resource_version=version.resource_version))
         elif current is not None:  # others joined; their write carries the release, so they are to see to it
             self._dirty.agenda.mark_all(user.key for user in current.services)
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """A release that is meant and is to be written."""
+
+    before: LedgerEntry
+    after: LedgerEntry | None
+    uid: str
 
 
 def _without(entry: LedgerEntry, uid: str, step: Step) -> LedgerEntry | None:

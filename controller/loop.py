@@ -83,7 +83,7 @@ class Loop:
         self._world = self._dirty.world
         self._agenda = self._dirty.agenda
         self.entries = EntryWriter(self._dirty, api)
-        self._effects = ServiceEffects(self._dirty, self.entries, api, report)
+        self._effects = ServiceEffects(self._dirty, self.entries, api, report, self._judge)
         self._statuses = Statuses(
             self._dirty, knowledge.resources, api, report, self._identity, pool_interval_s=settings.pool_status_interval_s
         )

@@ -31,6 +31,8 @@ from controller.resources import POOL, Resources, path_of
 log = structlog.get_logger(__name__)
 RETRY_S = 2.0
 GARBAGE_EVERY_S = 2.0
+HOLDS_EVERY = SECOND
+"""Longest time between two looks at the holds (ns); a new one may be shorter than all others."""
 OBJECT_INTERVAL_S = 0.1
 """Shortest time between two writes of one object's status that is no pool."""
 
@@ -195,12 +197,14 @@ class Holds:
         self._world, self._entries, self._on_release = dirty.world, entries, on_release
 
     async def run(self) -> None:
-        """Release what is due each second, until cancelled."""
+        """Release what is due, when it is due; what failed, a second later. Until cancelled."""
         while True:
             now_utc = time.time_ns()
             for address in sorted((a for a, until in self._world.held.items() if until <= now_utc), key=lambda a: (a.version, int(a))):
                 await self._release(address)
-            await asyncio.sleep(1.0)
+            now_utc = time.time_ns()
+            next_end = min((until for until in self._world.held.values() if until > now_utc), default=now_utc + HOLDS_EVERY)
+            await asyncio.sleep(min(next_end - now_utc, HOLDS_EVERY) / SECOND)
 
     async def _release(self, address: IPAddress) -> None:
         entry = self._world.ledger.entry(address)

@@ -15,7 +15,10 @@ from baremetal_lb.api.times import parse_duration
 from baremetal_lb.model.configuration import Pool, Quota, Reservation, ServiceAllocation, SharingScope
 from baremetal_lb.model.ids import METALLB, Identity
 from baremetal_lb.model.net import AddressRange
+from baremetal_lb.model.time import MINUTE
 
+RETAIN_FOR = 2 * MINUTE
+"""Default of ``spec.retainFor``: `kubectl replace --force`, or a chart that is installed anew, takes less."""
 NAMED_OVERLAPS = 3
 """Overlaps of one range that are named one by one."""
 
@@ -30,7 +33,7 @@ def compile_pool(item: Item, spec: IPAddressPoolSpec, *, identity: Identity) -> 
         for index, hole in enumerate(excluded)
         if hole is not None and not any(hole.overlaps(found) for found in ranges)
     ]
-    retain_for, found = duration_at(spec.retain_for, "spec.retainFor")
+    retain_for, found = duration_at(spec.retain_for, "spec.retainFor", RETAIN_FOR)
     faults += found
     allocation, found = _allocation(spec.service_allocation)
     faults += found

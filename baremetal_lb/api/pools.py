@@ -80,7 +80,7 @@ class IPAddressPoolSpec(ApiModel):
     retain_for: Duration | None = Field(
         None,
         description="How long an address of a deleted Service is held for a Service of the same namespace and name, for instance 24h. "
-        "Default 0s: not at all.",
+        "Meanwhile others get it only when nothing else is free, and never because they ask for it. Default 2m; 0s: not at all.",
         json_schema_extra=validations(("duration(self) >= duration('0s')", "must be a duration that is not negative, for instance 24h")),
     )
     quotas: Annotated[list[QuotaModel], Field(max_length=64)] | None = Field(

@@ -11,8 +11,7 @@ from typing import Any
 
 from baremetal_lb.apiserver.errors import Refusal, bad_request, unsupported_media_type
 from baremetal_lb.apiserver.resources import Object
-from baremetal_lb.apiserver.timestamps import format_time
-from baremetal_lb.model.time import SECOND
+from baremetal_lb.model.time import SECOND, format_time
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"

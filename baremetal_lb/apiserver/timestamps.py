@@ -1,7 +1,6 @@
-"""RFC 3339 timestamps of Kubernetes, from and to integer nanoseconds since the epoch, without a calendar library.
+"""RFC 3339 timestamps of Kubernetes to integer nanoseconds since the epoch, and ages, without a calendar library.
 
-Pure packages read no clock and import none of its modules; the civil-date arithmetic is the well-known one on a year that starts
-in March, so that the leap day comes last.
+Pure packages read no clock and import none of its modules; the way from an integer to a timestamp is ``model.time``'s.
 """
 
 import re
@@ -11,28 +10,11 @@ from baremetal_lb.model.time import SECOND
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:([Zz])|([+-])(\d\d):(\d\d))")
 
 
-def _civil(days: int) -> tuple[int, int, int]:
-    days += 719_468
-    era, day_of_era = divmod(days, 146_097)
-    year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    shifted = (5 * day_of_year + 2) // 153
-    month = shifted + 3 if shifted < 10 else shifted - 9
-    return year_of_era + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
-
-
 def _days(year: int, month: int, day: int) -> int:
     year -= month <= 2
     era, year_of_era = divmod(year, 400)
     day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
     return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
-
-
-def format_time(utc: int) -> str:
-    """Write a metav1.Time (whole seconds): ``2026-01-31T09:05:00Z``."""
-    days, second = divmod(utc // SECOND, 86_400)
-    year, month, day = _civil(days)
-    return f"{year:04}-{month:02}-{day:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
 
 
 def parse_time(text: object) -> int | None:

@@ -16,12 +16,13 @@ from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.views import LedgerEntry, ServiceView
 
 
-def allocation_order(service: ServiceView) -> tuple[bool, bool, int, ObjectKey]:
+def allocation_order(service: ServiceView, *, is_awaited: bool = False) -> tuple[bool, bool, int, ObjectKey]:
     """Sort key in which Services are decided: those that have an IP first, then the older, then by namespace and name.
 
+    ``is_awaited``: an IP is held for it, so that it goes with those that have one, before somebody else takes it for want of another.
     A Service without creationTimestamp (a manifest that was never applied) is younger than all others.
     """
-    return (not service.status_ips, not service.created_utc, service.created_utc, service.key)
+    return (not service.status_ips and not is_awaited, not service.created_utc, service.created_utc, service.key)
 
 
 def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owner: str, now_utc: int) -> tuple[LedgerEntry, ...]:

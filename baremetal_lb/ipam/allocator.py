@@ -7,13 +7,17 @@ from here to there are made by ``changes``.
         what it has is what it asks for   -> keep; complete a half dual-stack pair from the same pool
         else                              -> look for new addresses (picking), in the pools that may serve it (admission)
                 found                     -> these
-                not found                 -> keep what it has, and say why
+                not found                 -> keep what it has, and say why; who has nothing takes what is held for somebody else
 
 Laws: a request that fails costs nothing; the decision depends on no order of any input; applied, it is decided again as it is.
 
 Without a request, the pools are tried in this order: those where something waits for the Service (an address that it has, that is
 held or reserved for it by name, or that its sharing key has), pinned pools, other pools. Within a group a dual-stack Service takes
 the first pool that has both families; with PreferDualStack then the first with the primary family, then the first with the other one.
+
+An address that is held for a Service which was deleted is given to others as the very last one: when no pool that may serve a Service has
+anything else, and it would otherwise have no IP. So it comes after what is free in later pools, it completes no pair, and it meets no
+wish: a request by address waits until the hold has ended. Of several, the one whose hold ends first, then the lowest, of whatever pool.
 """
 
 from collections.abc import Iterable, Mapping
@@ -74,7 +78,12 @@ def decide(service: ServiceView, ledger: Ledger, *, namespaces: Mapping[str, Map
         return _keep(case, current, Refusal(AllocationReason.BeingDeleted))
     found, considered = _allocate(case)
     if isinstance(found, Refusal):
-        return replace(_keep(case, current, found, considered), given_up=tuple(standing.lost.items()))
+        kept = replace(_keep(case, current, found, considered), given_up=tuple(standing.lost.items()))
+        taken = None if kept.addresses else _take_held(case)
+        if taken is None:
+            return kept
+        found, name = taken
+        considered = tuple(PoolVerdict(each.pool) if each.pool == name else each for each in considered)
     return _grant(case, found, standing, considered=considered)
 
 
@@ -193,6 +202,28 @@ def _from_pools(case: Case, groups: Iterable[Iterable[Pool]], *, is_automatic: b
                     return picked, _verdicts(refusals)
                 refusals.setdefault(pool.name, picked)
     return _sum_up(refusals), _verdicts(refusals)
+
+
+def _take_held(case: Case) -> tuple[Picked, str] | None:
+    """Return addresses some of which are held for somebody else, and their pool; for a Service that would otherwise have no IP."""
+    request, configuration = case.request, case.ledger.configuration
+    if request.addresses:
+        return None
+    pools = [pool for pool in configuration.pools if request.pool in (None, pool.name)]
+    may_serve = [pool for pool in pools if pool_refusal(case, pool, is_automatic=request.pool is None) is None]
+    for families in case.attempts[1:] or case.attempts:  # who is content with one family takes one from others, not two
+        found = [(pick(case, pool, families, is_last_resort=True), pool.name) for pool in may_serve]
+        held = [(picked, name) for picked, name in found if not isinstance(picked, Refusal)]
+        if held:
+            return min(held, key=lambda each: _end_of_holds(case, each[0]))
+    return None
+
+
+def _end_of_holds(case: Case, picked: Picked) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Sort key of addresses some of which are held: when the last hold among them ends, then the addresses."""
+    entries = (case.ledger.entry(address) for address in picked.values())
+    ends = [entry.held_for.until_utc for entry in entries if entry is not None and not entry.services and entry.held_for is not None]
+    return max(ends, default=0), tuple(sorted(map(address_order, picked.values())))
 
 
 def pool_refusal(case: Case, pool: Pool, *, is_automatic: bool) -> Refusal | None:

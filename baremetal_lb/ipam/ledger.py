@@ -4,6 +4,7 @@ An index over entries for one Configuration. ``put`` and ``drop`` keep everythin
 
 * entries by address, by user (uid), by sharing key, by the Service that they are held for;
 * free addresses per pool, family and lane. A lane is what the same people may have: everybody, or those that it is reserved for;
+* held addresses per pool, family and lane, by the end of their hold;
 * counters per pool: addresses used, held and in other hands, and addresses that a namespace uses.
 
 The pool of an entry is what the Configuration says of its address, whatever the entry recorded when it was made: a pool that is renamed
@@ -51,6 +52,8 @@ class Ledger:
         self._by_sharing_key: dict[str, MutableSet[IPAddress]] = {}
         self._by_hold: dict[ObjectKey, MutableSet[IPAddress]] = {}
         self._free: dict[tuple[str, Family], dict[Lane, FreeRanges]] = {}
+        self._ends: dict[tuple[str, Family], dict[Lane, MutableSet[tuple[int, int]]]] = {}
+        """Held addresses that can be handed out, as (end of the hold in ns since the epoch, address), sorted."""
         self._namespace_use: Counter[tuple[str, str]] = Counter()
         self.used: Counter[tuple[str, Family]] = Counter()
         self.held: Counter[tuple[str, Family]] = Counter()
@@ -78,6 +81,9 @@ class Ledger:
             self._count(entry, segment, 1)
             if not segment.is_excluded:
                 self._lane(segment).take(segment.position, int(entry.address))
+                if self._is_held(entry) and not segment.avoids(entry.address):
+                    place = (segment.pool.name, segment.span.family)
+                    self._ends.setdefault(place, {}).setdefault(_lane_of(segment), SortedSet()).add(_end(entry))
 
     def drop(self, address: IPAddress) -> None:
         """Forget the entry of an address, if there is one."""
@@ -94,6 +100,8 @@ class Ledger:
             self._count(entry, segment, -1)
             if not segment.is_excluded and not segment.avoids(address):
                 self._lane(segment).give(segment.position, int(address), int(address))
+                if self._is_held(entry):
+                    self._ends[segment.pool.name, segment.span.family][_lane_of(segment)].discard(_end(entry))
 
     def entry(self, address: IPAddress) -> LedgerEntry | None:
         """Return the entry of an address, of whatever owner."""
@@ -128,6 +136,13 @@ class Ledger:
         lowest = by_name or min(filter(None, (_lowest(lanes, None), _lowest(lanes, (service.namespace, None)))), default=None)
         return None if lowest is None else address_at(family, lowest[1])
 
+    def soonest_held(self, pool: str, family: Family, service: ObjectKey) -> IPAddress | None:
+        """Return the held address of a pool whose hold ends first (then the lowest), of those that the Service could have if free."""
+        lanes = self._ends.get((pool, family), {})
+        mine = (lanes.get(lane) for lane in (None, (service.namespace, None), (service.namespace, service.name)))
+        soonest = min((next(iter(ends)) for ends in mine if ends), default=None)
+        return None if soonest is None else address_at(family, soonest[1])
+
     def has_reserved_by_name(self, pool: str, family: Family, service: ObjectKey) -> bool:
         """Tell whether a free address of the pool is reserved for the Service by its name."""
         return _lowest(self._free.get((pool, family), {}), (service.namespace, service.name)) is not None
@@ -155,10 +170,14 @@ class Ledger:
     def _lane(self, segment: Segment) -> FreeRanges:
         family = segment.span.family
         lanes = self._free.setdefault((segment.pool.name, family), {})
-        lane = None if segment.reservation is None else (segment.reservation.namespace, segment.reservation.service_name)
+        lane = _lane_of(segment)
         if lane not in lanes:
             lanes[lane] = FreeRanges(family, avoid_buggy=segment.pool.avoid_buggy_ips)
         return lanes[lane]
+
+    def _is_held(self, entry: LedgerEntry) -> bool:
+        """Tell whether an entry is ours and without users; one that says no end of its hold has reached it."""
+        return entry.owner == self.owner and not entry.services
 
     def _count(self, entry: LedgerEntry, segment: Segment, by: int) -> None:
         key = (segment.pool.name, family_of(entry.address))
@@ -180,6 +199,14 @@ def _discard(index: MutableMapping[_Key, MutableSet[IPAddress]], key: _Key, addr
         members.discard(address)
         if not members:
             del index[key]
+
+
+def _lane_of(segment: Segment) -> Lane:
+    return None if segment.reservation is None else (segment.reservation.namespace, segment.reservation.service_name)
+
+
+def _end(entry: LedgerEntry) -> tuple[int, int]:
+    return 0 if entry.held_for is None else entry.held_for.until_utc, int(entry.address)
 
 
 def _lowest(lanes: Mapping[Lane, FreeRanges], lane: Lane) -> tuple[int, int] | None:

@@ -6,7 +6,9 @@ Per family, the first of these that there is:
 2. one that is held for a Service of its name;
 3. the one that its sharing key already has, if the Service may join;
 4. a free one that is reserved for it by name;
-5. the lowest free one in declaration order.
+5. the lowest free one in declaration order;
+6. only for a Service that would have no IP at all, and after 1 to 5 of every pool that may serve it (``is_last_resort``): one that is held
+   for somebody else, first the one whose hold ends first.
 
 The addresses of one Service come from one pool, all or none. A quota counts distinct addresses per namespace.
 """
@@ -23,6 +25,7 @@ from baremetal_lb.ipam.requests import Request
 from baremetal_lb.ipam.sharing import namespace_refusal, objection, sharing_key
 from baremetal_lb.model.configuration import Pool
 from baremetal_lb.model.net import Family, IPAddress, family_of
+from baremetal_lb.model.time import format_time
 from baremetal_lb.model.views import FamilyPolicy, LedgerEntry, ServiceView
 
 Picked = Mapping[Family, IPAddress]
@@ -60,8 +63,13 @@ class Case:
         return entry is not None and entry.owner == self.ledger.owner and entry.has_service(self.service.uid)
 
 
-def pick(case: Case, pool: Pool, families: tuple[Family, ...], *, fixed: Picked | None = None) -> Picked | Refusal:
-    """Return an address of each of the families, or why the pool has not all of them; ``fixed`` ones stay as they are."""
+def pick(
+    case: Case, pool: Pool, families: tuple[Family, ...], *, fixed: Picked | None = None, is_last_resort: bool = False
+) -> Picked | Refusal:
+    """Return an address of each of the families, or why the pool has not all of them; ``fixed`` ones stay as they are.
+
+    ``is_last_resort``: where nothing is free, what is held for somebody else will do.
+    """
     picked = dict(fixed or {})
     for family in families:
         if family in picked:
@@ -69,9 +77,12 @@ def pick(case: Case, pool: Pool, families: tuple[Family, ...], *, fixed: Picked 
         if family not in pool.families:
             return Refusal(AllocationReason.PoolFamilyMissing, f"Pool {pool.name}, {family.value}.")
         found = preferred(case, pool, family)
-        if found is None:
+        address = None if found is None else found[1]
+        if address is None and is_last_resort:
+            address = case.ledger.soonest_held(pool.name, family, case.service.key)
+        if address is None:
             return Refusal(AllocationReason.PoolExhausted, f"Pool {pool.name}, {family.value}.")
-        picked[family] = found[1]
+        picked[family] = address
     return quota_refusal(case, pool, tuple(picked.values())) or picked
 
 
@@ -112,12 +123,17 @@ def address_refusal(case: Case, address: IPAddress, segment: Segment) -> Refusal
 
 
 def entry_refusal(case: Case, entry: LedgerEntry, pool: Pool) -> Refusal | None:
-    """Return why the Service cannot have the address of an entry, for what the ledger says of it."""
+    """Return why the Service cannot have the address of an entry, for what the ledger says of it.
+
+    While an address is held, a wish for it is met for the Service of that namespace and name only. An equal sharing key changes nothing:
+    keys are written by whoever likes, so one that was guessed, or was shared with once, would be a way to camp on the IP of somebody who
+    comes back. Those who shared it join again once he has. When the hold has ended the address is anybody's, though it still has its entry.
+    """
     if entry.owner != case.ledger.owner:
         return Refusal(AllocationReason.AddressForeign, f"{entry.address} belongs to {entry.owner!r}.")
     held = entry.held_for
     if not entry.services and held is not None and held.key != case.service.key and held.until_utc > case.now_utc:
-        return Refusal(AllocationReason.AddressHeld, f"{entry.address} is held for {held.key}.")
+        return Refusal(AllocationReason.AddressHeld, f"{entry.address} is held for {held.key} until {format_time(held.until_utc)}.")
     if not case.owns(entry.address) and (refusal := namespace_refusal(case.service, entry, pool.sharing)) is not None:
         return refusal
     return objection(case.service, entry)

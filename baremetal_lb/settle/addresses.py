@@ -1,7 +1,8 @@
 """IPAM of a whole cluster: what the controller would have written when it has nothing more to write.
 
-Services are decided in the allocator's order (already has an IP, older, namespace/name), one after the other, each seeing what the ones
-before it did, in passes until one changes nothing: a Service that gives something up may make room for one that was decided before it.
+Services are decided in the allocator's order (has an IP or one is held for it, older, namespace/name), one after the other, each seeing
+what the ones before it did, in passes until one changes nothing: a Service that gives something up may make room for one that was decided
+before it.
 An IP goes only from those who may not keep it, so passes end; PASSES_MAX bounds them all the same.
 """
 
@@ -29,6 +30,7 @@ from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.ipam.requests import LOAD_BALANCER, handles_service
 from baremetal_lb.model.condition import Condition
+from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.reasons import InvariantViolation
 from baremetal_lb.model.views import ConditionView, IngressView, ServiceView
 from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
@@ -51,6 +53,7 @@ def settle_addresses(cluster: ClusterObjects, options: SettleOptions) -> tuple[t
     settling = _Settling(cluster, options)
     settling.adopt()
     settling.release_gone()
+    settling.order()
     for _ in range(PASSES_MAX):
         if not settling.settle_once():
             return settling.outcomes(), settling.ledger
@@ -65,7 +68,7 @@ class _Settling:
         self._cluster, self._options = cluster, options
         self._services = {service.key: service for service in cluster.services}
         self._decisions: dict[object, Decision] = {}
-        self._order = [service.key for service in sorted(self._services.values(), key=allocation_order)]
+        self._order: list[ObjectKey] = []
         self._surroundings = Surroundings(cluster, options)
         self._load = Counter(entry.announcer for entry in self.ledger.entries() if entry.announcer is not None)
 
@@ -86,6 +89,13 @@ class _Settling:
                 self._apply(step)
         for step in plan_expired(self.ledger, now_utc=self._options.now_utc):
             self._apply(step)
+
+    def order(self) -> None:
+        """Settle the order in which Services are decided; after the releases, which leave IPs held for some."""
+        ranks = {
+            key: allocation_order(service, is_awaited=bool(self.ledger.entries_held_for(key))) for key, service in self._services.items()
+        }
+        self._order = sorted(ranks, key=ranks.__getitem__)
 
     def settle_once(self) -> bool:
         """Decide every Service once; tell whether anything changed."""

@@ -34,7 +34,7 @@ def test_an_ip_that_is_asked_for_is_given(kind: Kind):
 
 
 def test_an_exhausted_pool_says_so_and_gives_what_is_returned(kind: Kind):
-    kind.apply(ours("IPAddressPool", "tiny", addresses=["198.51.100.77/32"], autoAssign=False))
+    kind.apply(ours("IPAddressPool", "tiny", addresses=["198.51.100.77/32"], autoAssign=False, retainFor="0s"))
     kind.apply(service("first", pool="tiny"))
     until(lambda: kind.ips("first") == ["198.51.100.77"], 30)
     kind.apply(service("second", pool="tiny"))

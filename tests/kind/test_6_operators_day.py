@@ -43,7 +43,7 @@ def test_a_service_is_explained_with_its_pool_its_announcer_and_its_routes(kind:
 
 
 def test_a_pool_is_made_shrunk_and_deleted_with_its_consequences_told(kind: Kind):
-    kind.bmlb("pool", "create", "daily", "--addresses", "198.51.100.64/30", "--no-auto-assign", "--l2", "--yes")
+    kind.bmlb("pool", "create", "daily", "--addresses", "198.51.100.64/30", "--no-auto-assign", "--retain-for", "0s", "--l2", "--yes")
     kind.apply(service("daily", pool="daily"))
     assert until(lambda: kind.ips("daily"), 30) == ["198.51.100.64"]
     with pytest.raises(CommandFailed, match=r"(?s)code 4: .*--renumber"):

@@ -198,7 +198,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder) / "kube") as server:
         server.grant("controller", controller_rights(BAREMETAL_LB).everywhere)
         with running_install(server, Path(folder)) as install:
-            install.pool("wide", "198.18.0.0/16")
+            install.pool("wide", "198.18.0.0/16", retainFor="0s")
             controller = install.start()
             quiet_mark(install)
             print(f"RSS at 0 Services: {controller.rss_mib:.0f} MiB")

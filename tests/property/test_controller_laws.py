@@ -27,11 +27,14 @@ GOLD = LabelSelector((Requirement("tier", Operator.IN, ("gold",)),))
 POOLS = st.lists(
     st.sampled_from([
         Pool("blue", SMALL),
+        Pool("blue", SMALL, retain_for=9),
+        Pool("blue", SMALL[:1], retain_for=9),
         Pool("blue", SMALL[:1], disabled=True),
         Pool("blue", SMALL[:1], quotas=(Quota(1),)),
         Pool("green", OTHER, auto_assign=False),
         Pool("green", OTHER, allocation=ServiceAllocation(1, namespace_selectors=(GOLD,))),
         Pool("green", OTHER),
+        Pool("green", OTHER, retain_for=9),
     ]),
     max_size=2,
     unique_by=lambda pool: pool.name,
@@ -70,6 +73,7 @@ LATER = st.lists(
     st.one_of(
         st.tuples(st.just("service"), st.sampled_from(NAMES), wishes()),
         st.tuples(st.just("delete"), st.sampled_from(NAMES), st.none()),
+        st.tuples(st.just("replace"), st.sampled_from(NAMES), st.none()),
         st.tuples(st.just("configuration"), CONFIGURATIONS, st.none()),
         st.tuples(st.just("labels"), st.sampled_from(["a", "b"]), st.sampled_from([{}, {"tier": "gold"}])),
     ),
@@ -101,6 +105,11 @@ class Cluster:
             fresh = {"key": first, "uid": known.uid if known else f"uid-{self.tick()}", "created_utc": int(self.tick())}
             view = replace(known, **second) if known else ServiceView(**fresh, **second)
             self.dirty.service_changed(known, replace(view, resource_version=self.tick()))
+        elif kind == "replace":
+            known = self.world.services.get(first)
+            if known is not None:
+                changed = {"uid": f"uid-{self.tick()}", "created_utc": int(self.tick()), "resource_version": self.tick()}
+                self.dirty.service_changed(known, replace(known, ingress=(), allocated_from_pool=None, condition=None, **changed))
         elif kind == "delete":
             self.dirty.service_changed(self.world.services.get(first), None)
         elif kind == "configuration":
@@ -124,6 +133,11 @@ class Cluster:
         for changes in verdict.gone:
             for step in changes.steps:
                 self.release(step, changes.uid)
+        if verdict.gone and verdict.service is not None:
+            successor = self.judge(verdict.key)
+            if successor.changes is not None:
+                reserve(self.dirty, successor.changes)
+            self.dirty.agenda.mark(verdict.key)
         if verdict.wait is None:
             self.dirty.waiting.discard(verdict.key)
         else:
@@ -186,7 +200,24 @@ def test_the_ledger_and_the_statuses_agree_and_nobody_shares_unasked(events):
     for entry in cluster.world.ledger.entries():
         ports = [port for user in entry.services for port in user.ports]
         assert len(ports) == len(set(ports))
-        assert len(entry.services) == 1 or entry.sharing_key
+        assert len(entry.services) == 1 or entry.sharing_key or (not entry.services and entry.held_for)
+
+
+@settings(max_examples=150, deadline=None)
+@given(EVENTS, st.sampled_from(NAMES))
+def test_a_service_that_is_replaced_at_once_keeps_its_ips_whoever_waits(events, name):
+    cluster = Cluster()
+    configuration = Configuration((Pool("blue", SMALL, retain_for=9), Pool("green", OTHER[:1], retain_for=9)))
+    for event in [("configuration", configuration, None), *(each for each in events if each[0] in ("service", "delete", "replace"))]:
+        cluster.event(*event)
+        cluster.drain()
+    before = cluster.world.services.get(name)
+    cluster.event("replace", name, None)
+    cluster.drain()
+    if before is not None and before.status_ips and before.condition.status == "True" and before.sharing_key is None:
+        after = cluster.world.services[name]
+        assert after.uid != before.uid
+        assert set(before.status_ips) <= set(after.status_ips)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,22 +1,34 @@
-"""What `settle` computes is what the controller's own decisions, Service after Service, come to: IPs, reasons and preferred announcers."""
+"""What `settle` computes is what the controller's own decisions, Service after Service, come to: IPs, reasons and preferred announcers.
+
+The ledger has IPs of Services that are gone, that were made anew, and that are held: for those who are there, for others, and too long.
+"""
 
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baremetal_lb.ipam.adoption import allocation_order
-from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, DeleteEntry
+from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, DeleteEntry, HoldEntry, plan_expired
 from baremetal_lb.model.configuration import Configuration, L2Advertisement, Preference
 from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
 from baremetal_lb.model.labels import LabelSelector, Operator, Requirement
-from baremetal_lb.model.net import Family
+from baremetal_lb.model.net import Family, parse_address
 from baremetal_lb.model.roster import Roster
-from baremetal_lb.model.views import ConditionView, EndpointSliceView, EndpointView, FamilyPolicy, IngressView, NodeView
+from baremetal_lb.model.views import (
+    ConditionView,
+    EndpointSliceView,
+    EndpointView,
+    EntryService,
+    FamilyPolicy,
+    HeldFor,
+    IngressView,
+    LedgerEntry,
+    NodeView,
+)
 from baremetal_lb.settle.addresses import settle_addresses
 from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
 from controller.decide import judge
-from controller.world import World
+from controller.dirty import Dirty
 from tests.support.ipam_world import pool, service
 
 NOW = 10**9
@@ -31,6 +43,7 @@ ADVERTISEMENTS = [
 POOLS = [
     (pool("a", "198.51.100.0/30", "2001:db8:a::/126"),),
     (pool("a", "198.51.100.0/31"), pool("b", "203.0.113.0/30", "2001:db8:b::/127")),
+    (pool("a", "198.51.100.0/31", "2001:db8:a::/127", retain_for=10),),
     (),
 ]
 
@@ -63,19 +76,30 @@ def slices(draw, names):
     return EndpointSliceView(ObjectKey("default", f"{key.name}-{family.value.lower()}"), key, endpoints)
 
 
+@st.composite
+def entries(draw):
+    address = parse_address(draw(st.sampled_from(["198.51.100.0", "198.51.100.1", "203.0.113.0", "2001:db8:a::", "2001:db8:b::1"])))
+    key = ObjectKey("default", f"s{draw(st.integers(1, 9))}")
+    if draw(st.booleans()):
+        return LedgerEntry(address, "us", "", held_for=HeldFor(key, NOW + draw(st.integers(-1, 3))))
+    return LedgerEntry(address, "us", "", (EntryService(key, f"uid-of-old-{key}"),), since_utc=1)
+
+
 @given(
     st.sampled_from(POOLS),
     st.sampled_from(ADVERTISEMENTS),
     st.lists(services(), max_size=7, unique_by=lambda view: view.key),
     st.lists(slices([f"s{n}" for n in range(1, 8)]), max_size=7, unique_by=lambda view: view.key),
+    st.lists(entries(), max_size=5, unique_by=lambda entry: entry.address),
 )
-@settings(max_examples=150, deadline=None)
-def test_settle_and_controller_come_to_the_same(pools, advertisements, views, endpoint_slices):
+@settings(max_examples=200, deadline=None)
+def test_settle_and_controller_come_to_the_same(pools, advertisements, views, endpoint_slices, ledger_before):
     configuration = Configuration(pools, advertisements)
-    cluster = ClusterObjects(configuration, tuple(views), (), tuple(endpoint_slices), NODES)
+    cluster = ClusterObjects(configuration, tuple(views), tuple(ledger_before), tuple(endpoint_slices), NODES)
     outcomes, ledger = settle_addresses(cluster, SettleOptions(owner="us", now_utc=NOW))
 
-    world = World("us")
+    dirty = Dirty("us", "")
+    world = dirty.world
     world.nodes = {node.name: node for node in NODES}
     world.roster = Roster.of_nodes(world.nodes)
     world.reconfigure(configuration)
@@ -83,7 +107,16 @@ def test_settle_and_controller_come_to_the_same(pools, advertisements, views, en
         world.see_slice(view, None)
     for view in views:
         world.see_service(view)
-    order = [view.key for view in sorted(views, key=allocation_order)]
+    for entry in ledger_before:
+        world.put(entry)
+    for step in plan_expired(world.ledger, now_utc=NOW):
+        world.drop(step.entry.address)
+    for key in sorted(world.holders):
+        for changes in judge(world, key, identity=BAREMETAL_LB, lb_class="", now_utc=NOW).gone:
+            carry_out(world, changes)
+    dirty.agenda.clear()
+    dirty.agenda.mark_all(view.key for view in views)
+    order = list(iter(dirty.agenda.take, None))
     for _ in range(10):
         changed = [decide_one(world, key) for key in order]
         if not any(changed):
@@ -95,8 +128,16 @@ def test_settle_and_controller_come_to_the_same(pools, advertisements, views, en
 def decide_one(world, key):
     """Let the controller decide one Service, and do what it plans."""
     verdict = judge(world, key, identity=BAREMETAL_LB, lb_class="", now_utc=NOW)
-    view = world.services[key]
-    for step in verdict.changes.steps if verdict.changes else ():
+    assert not verdict.gone
+    if verdict.changes:
+        carry_out(world, verdict.changes)
+    return bool(verdict.changes)
+
+
+def carry_out(world, changes):
+    key = changes.service
+    view = world.services.get(key)
+    for step in changes.steps:
         match step:
             case AssignStatus() | ClearStatus():
                 addresses = step.addresses if isinstance(step, AssignStatus) else ()
@@ -112,6 +153,8 @@ def decide_one(world, key):
                 world.services[key] = view
             case DeleteEntry():
                 world.drop(step.entry.address)
+            case HoldEntry():
+                assert view is None or view.uid != changes.uid
+                world.put(step.entry)
             case _:
                 world.put(step.entry)
-    return bool(verdict.changes)

@@ -31,7 +31,7 @@ def is_seen(install, name):
 
 def test_a_pool_from_its_making_to_its_end(install, bmlb):
     install.start()
-    said = bmlb("pool", "create", "blue", "--addresses", "198.51.100.0/30", "--l2", "--yes")
+    said = bmlb("pool", "create", "blue", "--addresses", "198.51.100.0/30", "--retain-for", "0s", "--l2", "--yes")
     assert "ipaddresspools/blue created" in said
     assert "l2advertisements/blue created" in said
     install.service("web")

@@ -20,10 +20,10 @@ def serve(install, bmlb):
 
 
 def empty(install, bmlb):
-    """Let nobody be named by `pool show` any more, as the page says."""
+    """Let no Service be named by `pool show` any more, as the page says."""
     assert "198.51.100.201 -> none" in bmlb("pool", "delete", "office", "--yes", code=4)
     install.server.delete(install.service_path("web"))
-    until(lambda: not json.loads(bmlb("pool", "show", "office", "-o", "json"))["entries"], 20)
+    until(lambda: not any(each["services"] for each in json.loads(bmlb("pool", "show", "office", "-o", "json"))["entries"]), 20)
 
 
 def hold(install, bmlb):

@@ -93,14 +93,35 @@ def test_an_ip_is_held_for_a_deleted_service_and_given_back_to_it_only(install):
     install.settled()
 
 
-def test_a_hold_ends(install):
-    install.pool("kept", "198.51.100.0/32", retainFor="1s")
-    install.start()
+def test_whoever_asks_for_a_held_ip_gets_it_when_the_hold_ends(install):
+    install.pool("kept", "198.51.100.0/31", retainFor="2s")
+    controller = install.start()
     install.service("web")
     install.all_served(1)
+    install.service("next", annotations={"loadBalancerIPs": "198.51.100.0"})
+    until(lambda: install.condition("next") == ("False", "AddressInUse"))
     install.server.delete(install.service_path("web"))
-    install.service("next")
     assert until(lambda: install.ips("next")) == ["198.51.100.0"]
+    until(lambda: [line["ip"] for line in controller.lines("hold_ended")] == ["198.51.100.0"])
+    install.settled()
+
+
+def test_a_service_made_anew_without_asking_finds_its_ip_though_somebody_asks_for_it(install):
+    install.pool("kept", "198.51.100.0/30")
+    install.start()
+    install.service("web")
+    ips = install.all_served(1)["web"]
+    install.service("camper", annotations={"loadBalancerIPs": ips[0]})
+    until(lambda: install.condition("camper") == ("False", "AddressInUse"))
+    install.server.delete(install.service_path("web"))
+    until(lambda: install.condition("camper") == ("False", "AddressHeld"))
+    assert (
+        f"held for {install.namespace}/web until 20"
+        in install.server.get(install.service_path("camper"))["status"]["conditions"][0]["message"]
+    )
+    install.service("web")
+    assert until(lambda: install.ips("web")) == ips
+    until(lambda: install.condition("camper") == ("False", "AddressInUse"))
     install.settled()
 
 

@@ -34,8 +34,8 @@ class Beside:
 
     def __init__(self, install):
         self.install, self.server = install, install.server
-        install.pool("good", "198.51.100.0/28")
-        install.pool("six", "2001:db8:9::/120", autoAssign=False)
+        install.pool("good", "198.51.100.0/28", retainFor="0s")
+        install.pool("six", "2001:db8:9::/120", autoAssign=False, retainFor="0s")
         self.controller = install.start()
         install.service("healthy")
         install.service("taken", annotations={"loadBalancerIPs": "198.51.100.9"})

@@ -26,7 +26,7 @@ def behind(install, proxy):
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.lower())
 @pytest.mark.parametrize("path", [r"/ipallocations", r"/services/[^/]+/status"], ids=["entry", "status"])
 def test_a_write_that_fails_in_any_way_is_done_in_the_end(install, kube_proxy, fault, path):
-    install.pool("blue", "198.51.100.0/27", "2001:db8::/123")
+    install.pool("blue", "198.51.100.0/27", "2001:db8::/123", retainFor="0s")
     install.start(kubeconfig=behind(install, kube_proxy))
     rule = kube_proxy.add(Rule(fault, WRITES, path, times=6))
     names = [f"s{i}" for i in range(8)]
@@ -46,7 +46,7 @@ def test_a_write_that_fails_in_any_way_is_done_in_the_end(install, kube_proxy, f
 
 @pytest.mark.parametrize("nth", range(1, 7))
 def test_killed_before_its_nth_write_the_next_one_finishes_the_work(install, kube_proxy, nth):
-    install.pool("blue", "198.51.100.0/28")
+    install.pool("blue", "198.51.100.0/28", retainFor="0s")
     install.pool("green", "203.0.113.0/28", autoAssign=False)
     install.service("stays")
     first = install.start(kubeconfig=behind(install, kube_proxy), **FAST)
@@ -198,15 +198,39 @@ def test_services_deleted_while_no_controller_ran_are_released_by_comparison(ins
     install.pool("blue", "198.51.100.0/26")
     first = install.start(**FAST)
     install.services_at_once([f"s{i}" for i in range(5)])
-    install.all_served(5)
+    ips = install.all_served(5)
     first.kill()
     install.server.delete(install.service_path("s1"))
     install.server.delete(install.service_path("s2"))
     install.service("s2")
     install.start(**FAST)
-    install.all_served(4)
+    assert install.all_served(4) == {name: ips[name] for name in ("s0", "s2", "s3", "s4")}
     install.settled()
-    assert len(install.ledger()) == 4
+    until(lambda: install.ledger()[ips["s1"][0]].get("heldFor", {}).get("name") == "s1", describe=install.ledger)
+    assert len(install.ledger()) == 5
+
+
+def test_services_replaced_while_no_controller_ran_keep_their_ips_in_a_full_pool(install):
+    install.pool("blue", "198.51.100.0/30")
+    first = install.start(**FAST)
+    install.service("solo0")
+    install.service("solo1")
+    for port in (80, 81):
+        install.service(f"shared{port}", port=port, annotations={"allow-shared-ip": "k"})
+    install.service("solo2")
+    ips = install.all_served(5)
+    install.service("waits")
+    until(lambda: install.condition("waits") == ("False", "PoolExhausted"))
+    first.kill()
+    for name in ips:
+        install.server.delete(install.service_path(name))
+    for name in ("solo0", "solo1", "solo2"):
+        install.service(name)
+    for port in (80, 81):
+        install.service(f"shared{port}", port=port, annotations={"allow-shared-ip": "k"})
+    install.start(**FAST)
+    until(lambda: {**ips, "waits": []} == install.all_ips(), describe=install.all_ips)
+    install.settled()
 
 
 def test_a_foreign_status_is_put_right_three_times_and_then_only_reported(install):
@@ -234,16 +258,17 @@ def test_an_entry_of_another_install_is_never_touched(install):
     assert install.ledger()["198.51.100.0"]["owner"] == "somebody-else"
 
 
-def test_writes_come_in_the_order_of_the_protocol_and_each_release_after_a_live_look(install, kube_proxy):
+@pytest.mark.parametrize(("retain_for", "last"), [("0s", "DELETE"), ("1h", "PUT")], ids=["released", "held"])
+def test_writes_come_in_the_order_of_the_protocol_and_each_release_after_a_live_look(install, kube_proxy, retain_for, last):
     install.pool("blue", "198.51.100.0/28")
-    install.pool("green", "203.0.113.0/28", autoAssign=False)
+    install.pool("green", "203.0.113.0/28", autoAssign=False, retainFor=retain_for)
     install.start(kubeconfig=behind(install, kube_proxy))
     install.service("web")
     install.all_served(1)
     install.server.merge(install.service_path("web"), {"metadata": {"annotations": {"baremetal-lb.io/address-pool": "green"}}})
     until(lambda: list(install.ledger()) == ["203.0.113.0"], describe=install.ledger)
     install.server.delete(install.service_path("web"))
-    until(lambda: not install.ledger())
+    until(lambda: not any(entry.get("services") for entry in install.ledger().values()))
     web = install.service_path("web")
     ours = [s for s in kube_proxy.seen if s.target.startswith(web) or ("/ipallocations" in s.target and s.is_write)]
     assert [(s.method, s.target.split("?")[0].removeprefix(web).rsplit("/", 1)[-1]) for s in ours] == [
@@ -254,5 +279,5 @@ def test_writes_come_in_the_order_of_the_protocol_and_each_release_after_a_live_
         ("PATCH", "status"),
         ("DELETE", "198.51.100.0"),
         ("GET", ""),
-        ("DELETE", "203.0.113.0"),
+        (last, "203.0.113.0"),
     ]

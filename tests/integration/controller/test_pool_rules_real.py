@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.controllers import GROUP, POOL_ANNOTATION, running_install
+from tests.support.controllers import GROUP, LEDGER, POOL_ANNOTATION, running_install
 from tests.support.wait import until
 
 pytestmark = pytest.mark.kube
@@ -28,6 +28,7 @@ def ruled(served):
     for name in served.services():
         served.server.delete(served.service_path(name))
     until(lambda: not any(entry.get("services") for entry in served.ledger().values()), describe=served.ledger)
+    served.server.clear(LEDGER)  # what is held
     served.server.clear(f"{GROUP}/namespaces/{served.system}/ipaddresspools")
     until(lambda: not (served.server.get(f"{GROUP}/namespaces/{served.system}/ipaddresspools") or {}).get("items"))
 

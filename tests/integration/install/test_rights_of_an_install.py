@@ -106,6 +106,9 @@ def test_everything_works_with_exactly_these_rights(installed: Installed):
     until(lambda: installed.install.ips("web") == [IP], 20, lambda: controller.log.read_text()[-2000:])
     installed.speakers.until_answered(IP, by=node)
     until(lambda: installed.speakers.statuses().get("web@node1", {}).get("node") == "node1", 20)
+    pool = f"/apis/{installed.speakers.identity.group}/v1beta1/namespaces/{installed.speakers.namespace}/ipaddresspools/blue"
+    installed.server.merge(pool, {"spec": {"retainFor": "1s"}})
+    until(lambda: installed.server.get(pool)["status"]["conditions"][0]["observedGeneration"] == 2, 20)
     installed.server.delete(installed.install.service_path("web"))
     until(lambda: installed.server.get(installed.speakers.entry_path(IP)) is None, 20)
     until(lambda: not installed.speakers.statuses(), 20)

@@ -5,7 +5,7 @@ from baremetal_lb.model.configuration import PreemptionPolicy
 from baremetal_lb.model.ids import METALLB, ObjectKey, ObjectRef
 from baremetal_lb.model.labels import LabelSelector, Operator, Requirement
 from baremetal_lb.model.net import AddressRange
-from baremetal_lb.model.time import HOUR, SECOND
+from baremetal_lb.model.time import HOUR, MINUTE, SECOND
 from tests.unit.api.manifests import NAMESPACE, accepted, adv, fatal, l2, manifest, peer, pool, profile, reservation, run, told
 
 R, S, T = "10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"
@@ -150,7 +150,7 @@ def test_bgppeers_of_v1beta1_are_read_under_the_identity_metallb_only():
 
 def test_a_pool_is_compiled_with_every_default():
     (compiled,) = run(pool("a", R)).configuration.pools
-    assert (compiled.auto_assign, compiled.avoid_buggy_ips, compiled.disabled, compiled.retain_for) == (True, False, False, 0)
+    assert (compiled.auto_assign, compiled.avoid_buggy_ips, compiled.disabled, compiled.retain_for) == (True, False, False, 2 * MINUTE)
     assert (compiled.allocation, compiled.quotas, compiled.excluded, dict(compiled.labels)) == (None, (), (), {})
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baremetal_lb.apiserver.timestamps import format_age, format_time, parse_time
-from baremetal_lb.model.time import HOUR, MICROSECOND, MINUTE, SECOND
+from baremetal_lb.apiserver.timestamps import format_age, parse_time
+from baremetal_lb.model.time import HOUR, MICROSECOND, MINUTE, SECOND, format_time
 
 DAY = 24 * HOUR
 

@@ -93,12 +93,14 @@ def test_the_objects_afterwards_have_status_annotation_condition_and_ledger():
     assert by_kind["IPAddressPool"][0]["status"]["lastAccepted"]["spec"]["addresses"] == ["203.0.113.0/24", "2001:db8::/64"]
 
 
-def test_without_the_service_its_entry_goes_and_the_ip_is_free_again():
-    objects = Planned(POOL + service("one") + service("two")).afterwards()
+@pytest.mark.parametrize(("retain_for", "ip"), [("0s", "203.0.113.0"), ("2m", "203.0.113.2"), (None, "203.0.113.2")])
+def test_without_the_service_its_ip_is_held_or_free_again_as_the_pool_says(retain_for, ip):
+    pool = POOL if retain_for is None else POOL.replace("spec: {", f"spec: {{retainFor: {retain_for}, ")
+    objects = Planned(pool + service("one") + service("two")).afterwards()
     without = [m for m in objects if not (m["kind"] == "Service" and m["metadata"]["name"] == "one")]
     new = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "three"}, "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}}
     plan = Planned([*without, new])
-    assert (plan.ips("default/two"), plan.ips("default/three")) == (["203.0.113.1"], ["203.0.113.0"])
+    assert (plan.ips("default/two"), plan.ips("default/three")) == (["203.0.113.1"], [ip])
 
 
 def test_statuses_are_held_when_there_is_no_ledger():

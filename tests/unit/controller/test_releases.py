@@ -37,7 +37,7 @@ class Cut(Table):
 async def a_release_that_fails_behind_a_join(*, third: bool):
     api, dirty = Cut(), Dirty("us", "")
     writer = EntryWriter(dirty, api)
-    effects = ServiceEffects(dirty, writer, api, None)
+    effects = ServiceEffects(dirty, writer, api, None, judge=None)
     saved = api.store(entry("a"), "uid-0")
     dirty.world.confirm(saved)
     dirty.world.put(saved)
