@@ -11,8 +11,8 @@ answer decides; it is unanswered after a second. Who takes an IP back asks on un
 other one may only have been too slow: two that answer find each other so.
 
 Rules: pure, time is an argument. A second of silence counts only when it was listened to: who looks ``LATE`` waits once more for so long,
-since answers may lie unread. A question that could not be sent is none. At most ``PER_BATCH`` steps are done every ``BATCH_INTERVAL``, so that
-thousands of IPs neither flood the link nor hold up the loop; then a second becomes longer, never shorter.
+since answers may lie unread. A question that could not be sent is none. At most ``PER_BATCH`` steps are done every ``BATCH_INTERVAL``, so
+that thousands of IPs neither flood the link nor hold up the loop; then a second becomes longer, never shorter.
 Invariants: nothing is silent that was not answered for by a member; subjects are at most those that were ours when they were announced.
 """
 

@@ -4,7 +4,7 @@ Each line of standard input is a JSON object, each is answered by one line:
 
     {"announce": {"198.51.100.9": null, "2001:db8::9": ["eth0"]}}     what set_announced takes; answers when all groups are joined
     {"update": {...}, "withdraw": [...]}                              what update_announced takes
-    {"probe": [...]}                                                  asks once for each of these; "unsent" and "answers" tell what became of it
+    {"probe": [...]}                                                  asks once for each; "unsent" and "answers" tell what came of it
     {"report": true}                                                  counters, links, conflicts, duration of the last command
 
 ``AnnouncerProcess`` is the other end.
