@@ -73,8 +73,11 @@ class Wire:
 
     def announce(self, sender: Port, ip: IPAddress) -> None:
         """Carry one announcement to everybody else."""
-        if not sender.has_carrier:
-            return
+        if sender.has_carrier:
+            self.forge(sender, ip)
+
+    def forge(self, sender: Port, ip: IPAddress) -> None:
+        """Carry an announcement in this node's name, whoever sent it."""
         for port in self.ports.values():
             if port is not sender and port.has_carrier and port.announcer is not None and port.machine is not None:
                 delay_s = self.rng.uniform(0.00005, 0.0005)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from baremetal_lb.l2.announcements import OFFSETS
 from baremetal_lb.l2.probing import (
     ANSWER_WAIT,
     BATCH_INTERVAL,
@@ -32,7 +33,7 @@ from baremetal_lb.l2.probing import (
 )
 from baremetal_lb.l2.reasons import YieldReason
 from baremetal_lb.model.time import MILLISECOND, SECOND
-from speaker.plan import CLAIM_AGE
+from speaker.plan import CLAIM_AGE, Standing, yields
 
 T0 = 1_000 * SECOND
 QUESTION = PROBE_INTERVAL * (PROBES - 1) + ANSWER_WAIT
@@ -262,6 +263,39 @@ def test_cut_off_anew_before_the_tail_is_over_it_asks_again(play: Play):
     play.give(Contact(is_cut_off=True))
     play.run(QUESTION)
     assert play.told()[-1] == (7 * SECOND, TakenBack("ip", YieldReason.NobodyAnswered))
+
+
+def test_of_two_that_yielded_to_each_other_one_answers_in_the_end_and_one_is_silent():
+    """Both are cut off, both claims are old, and each heard the other one announce: at first each finds the other one answering."""
+    machines: dict[str, Probing[str]] = {"a": Probing(), "b": Probing()}
+    since = dict.fromkeys(machines, T0 - CLAIM_AGE - 1)
+    now = T0
+    inbox: list[tuple[str, object]] = [("a", Announced("ip", "b")), ("b", Announced("ip", "a"))]
+    silent_for_all = 0
+
+    def is_new_to(node: str, other: str) -> bool:
+        return yields(node, other, Standing(None, (), since=since[node]), now=now)
+
+    while now < T0 + 60 * SECOND:
+        mail, inbox = inbox, []
+        for node, event in mail:
+            machine = machines[node]
+            if machine.is_silent("ip") or is_new_to(node, event.by):
+                for effect in machine.handle(event, now=now):
+                    assert isinstance(effect, Yielded)
+        for node, machine in machines.items():
+            other = "b" if node == "a" else "a"
+            for effect in machine.tick(now=now):
+                if isinstance(effect, Probe) and not machines[other].is_silent("ip"):
+                    inbox.append((node, Answered("ip", other)))
+                elif isinstance(effect, TakenBack):
+                    since[node] = now
+            if not machine.is_silent("ip") and now - since[node] in OFFSETS:
+                inbox.append((other, Announced("ip", node)))
+        silent_for_all += MILLISECOND if all(machine.is_silent("ip") for machine in machines.values()) else 0
+        now += MILLISECOND
+    assert [machine.is_silent("ip") for machine in machines.values()] == [False, True]
+    assert silent_for_all <= PERIOD + QUESTION + 10 * MILLISECOND
 
 
 def test_what_is_ours_no_more_is_asked_for_no_more(play: Play):
