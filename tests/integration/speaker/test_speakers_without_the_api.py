@@ -107,7 +107,7 @@ def test_announcements_in_a_members_name_silence_nobody_while_all_are_cut_off(cl
     node1.until_ready()
     for node in (node1, node2):
         cluster.cut(node)
-    until(lambda: "speaker_cut_off 1" in node2.get("/metrics", 9121)[1], 30, node2.tail)
+    until(lambda: "\nbaremetal_lb_speaker_cut_off 1.0\n" in node2.get("/metrics", 9121)[1], 30, node2.tail)
     for _ in range(3):
         for frame in claims(node1.host.mac):
             cluster.wire.send(frame)
@@ -116,7 +116,7 @@ def test_announcements_in_a_members_name_silence_nobody_while_all_are_cut_off(cl
     for ip in (IP, IP6):
         assert cluster.who_answers(ip, patience_s=PATIENCE_S) == {node2.host.mac}
     assert not [*node2.logged("address_yielded"), *node2.logged("address_withdrawn")]
-    assert 'speaker_yields_total{reason="Unconfirmed"} 2' in node2.get("/metrics", 9121)[1]
+    assert 'speaker_yields_total{reason="Unconfirmed"} 2.0\n' in node2.get("/metrics", 9121)[1]
 
 
 def test_a_yield_stays_while_the_other_one_answers_and_ends_when_nobody_does(cluster: Speakers):
