@@ -20,17 +20,17 @@ from baremetal_lb.l2.probing import (
 )
 from baremetal_lb.model.time import MILLISECOND
 
-STEP = 10 * MILLISECOND
+STEP = 25 * MILLISECOND
 QUESTION = PROBE_INTERVAL * (PROBES - 1) + ANSWER_WAIT
 acts = st.one_of(
     st.tuples(st.just("announce"), st.just(0)),
     st.tuples(st.just("answers from now on"), st.integers(0, 80)),  # of the next so many probes, then no more
-    st.tuples(st.just("wait"), st.integers(1, 400)),
+    st.tuples(st.just("wait"), st.integers(1, 160)),
 )
 
 
 class World:
-    """One IP, a member who answers a number of probes, and a shell that looks every 10 ms."""
+    """One IP, a member who answers a number of probes, and a shell that looks every 25 ms."""
 
     def __init__(self) -> None:
         self.machine: Probing[str] = Probing()
@@ -73,8 +73,8 @@ class World:
             assert self.now - self.last_answer <= PERIOD + QUESTION + PROBES * STEP
 
 
-@settings(max_examples=200)
-@given(st.lists(acts, max_size=25), st.booleans())
+@settings(max_examples=200, deadline=None)
+@given(st.lists(acts, max_size=15), st.booleans())
 def test_an_ip_is_silent_only_while_a_member_answers_and_three_seconds_at_most_after_its_last_answer(script, is_flooded):
     """However often it is announced in a member's name."""
     world = World()
@@ -87,11 +87,11 @@ def test_an_ip_is_silent_only_while_a_member_answers_and_three_seconds_at_most_a
             world.answers_left = number
         world.check()
     world.answers_left = 0
-    world.wait(400, is_flooded=is_flooded)
+    world.wait(160, is_flooded=is_flooded)
     assert world.silent_since is None
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(acts, max_size=25))
 def test_no_more_than_three_probes_are_sent_in_two_seconds(script):
     world = World()
@@ -103,7 +103,7 @@ def test_no_more_than_three_probes_are_sent_in_two_seconds(script):
     assert all(late - early >= PERIOD for early, late in zip(world.probes, world.probes[PROBES:], strict=False))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 3_000), max_size=60), st.lists(st.booleans(), min_size=3, max_size=3).filter(any))
 def test_while_a_member_answers_one_of_three_probes_the_ip_stays_yielded_however_late_the_looks_are(pauses, arrives):
     machine: Probing[str] = Probing()
@@ -126,7 +126,7 @@ def test_while_a_member_answers_one_of_three_probes_the_ip_stays_yielded_however
         assert machine.is_silent("ip")
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["announce", "unsent", "cut off", "in touch", "wait"]), max_size=60))
 def test_without_an_answer_nothing_falls_silent_whatever_else_happens(script):
     machine: Probing[str] = Probing()
