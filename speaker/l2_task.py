@@ -8,7 +8,7 @@ import structlog
 from baremetal_lb.host.announcer import Announcer, AnnouncerOptions
 from baremetal_lb.host.errors import MissingCapability, TemplateBuildFailed
 from baremetal_lb.l2.links import DEFAULT_EXCLUDED, ExcludePatterns, LinkFacts
-from baremetal_lb.model.net import Family, IPAddress, Mac
+from baremetal_lb.model.net import Family
 from baremetal_lb.model.roster import InterfaceFacts
 from speaker.loop import Loop
 
@@ -55,7 +55,9 @@ class L2Task:
         """Keep an announcer until cancelled."""
         while True:
             try:
-                async with Announcer(self._options, on_links=self._on_links, on_conflict=self._on_conflict) as announcer:
+                async with Announcer(
+                    self._options, on_links=self._on_links, on_conflict=self._loop.heard, on_answer=self._loop.answered
+                ) as announcer:
                     await self._hold(announcer)
             except (MissingCapability, TemplateBuildFailed) as error:
                 if self.problem != str(error):
@@ -80,6 +82,3 @@ class L2Task:
             self.interfaces = facts
             log.info("links_changed", interfaces=[f"{i.name}{'' if i.has_carrier else ' (no carrier)'}" for i in facts])
             self._on_facts()
-
-    def _on_conflict(self, address: IPAddress, mac: Mac, interface: str) -> None:
-        self._loop.heard(address, mac, interface)

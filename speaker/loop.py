@@ -2,7 +2,8 @@
 
     events --> world.dirty --+
     netlink, conflicts ------+--> wake --> turn: decide -> plan -> announcer, status objects --> next deadline
-    hand-overs, lost entries +
+    hand-overs, lost entries,
+      answers to questions --+
 
 Level-triggered: nothing is remembered of an event but which IPs it touched; events that come in a burst are worked off in one turn.
 A turn handles ``CHUNK`` IPs between two breaths, so that replies and renewals go on while thousands of IPs move.
@@ -16,26 +17,26 @@ from typing import Protocol
 
 import structlog
 
+from baremetal_lb.l2.reasons import YieldReason
 from baremetal_lb.membership.lease_roster import LeaseRoster
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import IPAddress, Mac
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.model.time import MILLISECOND, SECOND
+from speaker.contested import Contested, ProbingPort
 from speaker.decide import Decider, Wanted
 from speaker.plan import L2Status, Standing, plan_address, status_of, yields
 from speaker.reasons import SilenceReason
 
 log = structlog.get_logger(__name__)
 CHUNK = 200
-YIELD_TAIL = 2 * SECOND
-"""How long a yielded IP stays so after this speaker hears its own renewals again: the other watches may still be behind."""
 HEARD_FOR = SECOND
 """How long an announcement that was heard counts: the new announcer may be faster than the news that it is elected."""
 COALESCE_S = 0.002
 BEAT_S = 1.0
 
 
-class AnnouncerPort(Protocol):
+class AnnouncerPort(ProbingPort, Protocol):
     """What the loop needs of ``host.announcer.Announcer``."""
 
     def update_announced(self, changed: Mapping[IPAddress, frozenset[str] | None], withdrawn: tuple[IPAddress, ...] = ()) -> None:
@@ -56,6 +57,7 @@ class Loop:
         prepare: Callable[[], None] = lambda: None,
         may_withdraw: Callable[[], bool] = lambda: True,
         on_turn: Callable[[int], None] = lambda _took: None,
+        on_yield: Callable[[YieldReason], None] = lambda _reason: None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._decider, self._world, self._machine = decider, decider.world, machine
@@ -74,8 +76,7 @@ class Loop:
         """When another member was last heard to announce an IP that this node answers for."""
         self._strangers: dict[IPAddress, Mac] = {}
         """Who that is no member was last heard to announce an IP that this node answers for; said once."""
-        self._yielded: dict[IPAddress, int | None] = {}
-        """IPs left to another member, until when; None: as long as this speaker is cut off."""
+        self._contested = Contested(on_yield)
         self.beat = 0
         """When the last turn ended (ns, monotonic)."""
         self._turned = asyncio.Event()
@@ -96,28 +97,37 @@ class Loop:
 
     def attach(self, announcer: AnnouncerPort | None) -> None:
         """Use this announcer from now on; it is given everything that stands. None: sockets are gone."""
-        self._announcer = announcer
+        self._announcer = self._contested.port = announcer
         if announcer is not None:
             announcer.update_announced({address: standing.interfaces for address, standing in self.standings.items()})
 
     def heard(self, address: IPAddress, mac: Mac, interface: str) -> None:
-        """Take that another host told that it has an IP of ours."""
-        member = next((m.node for m in self._world.roster.members.values() if any(facts.mac == mac for facts in m.interfaces or ())), None)
-        standing = self.standings.get(address)
-        if member == self._world.node or standing is None:
-            return
-        now = self._clock()
-        if member is None:
-            if self._strangers.get(address) != mac:
-                self._strangers[address] = mac
-                log.warning("address_claimed_by_stranger", ip=address, mac=mac, interface=interface)
+        """Take that another host told everybody that it has an IP of ours."""
+        standing, now = self.standings.get(address), self._clock()
+        member = self._other_member(address, mac, interface) if standing is not None else None
+        if standing is None or member is None:
             return
         self._heard_at[address] = now
         if standing.until is None and self._machine.is_frozen(now=now) and yields(self._world.node, member, standing, now=now):
-            log.warning("address_yielded", ip=address, to=member, reason=SilenceReason.YieldedToMember)
-            self._yielded[address] = None
+            self._contested.announced(address, member, standing.interfaces, now=now)
         self._world.dirty.add(address)
         self.wake()
+
+    def answered(self, address: IPAddress, mac: Mac, interface: str) -> None:
+        """Take that another host answered when we asked for an IP. A stranger's answer silences nobody: two frames would do."""
+        standing, now = self.standings.get(address), self._clock()
+        member = self._other_member(address, mac, interface) if address in self._contested else None
+        if member is not None and (standing is None or yields(self._world.node, member, standing, now=now)):
+            self._contested.answered(address, member, now=now)
+            self.wake()
+
+    def _other_member(self, address: IPAddress, mac: Mac, interface: str) -> str | None:
+        """Return the member with this hardware address, if it is another one; say so of a stranger."""
+        member = next((m.node for m in self._world.roster.members.values() if any(facts.mac == mac for facts in m.interfaces or ())), None)
+        if member is None and self._strangers.get(address) != mac:
+            self._strangers[address] = mac
+            log.warning("address_claimed_by_stranger", ip=address, mac=mac, interface=interface)
+        return member if member != self._world.node else None
 
     async def run(self) -> None:
         """Take turns until cancelled."""
@@ -145,7 +155,7 @@ class Loop:
         self._prepare()
         now = self._clock()
         self._world.forget_lost(now=now)
-        self._end_yields(now)
+        self._world.dirty |= self._contested.turn(is_cut_off=self._machine.is_frozen(now=now), now=now)
         self._world.dirty.update(address for address, until in self._ending.items() if until <= now)
         deferred: set[IPAddress] = set()
         is_idle = not self._world.dirty
@@ -169,12 +179,14 @@ class Loop:
         for address in addresses:
             wanted = self._decider.decide(address)
             self._world.note_elected(address, wanted.announcer, is_pinned=wanted.is_pinned)
+            if not self._world.is_named(address):
+                self._contested.forget(address, now=now)
             before = self.standings.get(address)
             after = plan_address(
                 wanted,
                 before,
                 node=self._world.node,
-                is_yielded=address in self._yielded,
+                is_yielded=self._contested.is_yielded(address),
                 is_heard=now - self._heard_at.get(address, now - HEARD_FOR) < HEARD_FOR,
                 now=now,
             )
@@ -208,7 +220,7 @@ class Loop:
             return
         for index in (self.standings, self._ending, self._heard_at, self._strangers):
             index.pop(address, None)
-        if address in self._yielded and wanted.announcer == self._world.node:
+        if self._contested.is_yielded(address) and wanted.announcer == self._world.node:
             self.silent[address] = SilenceReason.YieldedToMember
         elif wanted.announcer is not None:
             self.silent[address] = wanted.own_reason or SilenceReason.AnotherNode
@@ -228,21 +240,11 @@ class Loop:
             self._of_service.setdefault(service, set()).add(address)
         return old | new
 
-    def _end_yields(self, now: int) -> None:
-        if not self._yielded or self._machine.is_frozen(now=now):
-            return
-        for address, until in list(self._yielded.items()):
-            if until is None:
-                self._yielded[address] = now + YIELD_TAIL
-            elif now >= until:
-                del self._yielded[address]
-                self._world.dirty.add(address)
-
     def _deadline(self, is_deferred: bool) -> int | None:  # noqa: FBT001 - internal
         now = self._clock()
         deadlines = [*self._ending.values()]
         deadlines += [lost.until for lost in self._world.lost.values()]
-        deadlines += [until for until in self._yielded.values() if until is not None]
+        deadlines += [due for due in (self._contested.deadline(),) if due is not None]
         if is_deferred:
             deadlines.append(now + 100 * MILLISECOND)
         return min(deadlines, default=None)

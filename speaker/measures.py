@@ -8,6 +8,7 @@ from prometheus_client.core import Metric
 from baremetal_lb.api.compile import Compiled
 from baremetal_lb.kube.events import EventRecorder
 from baremetal_lb.kube.transport import Transport
+from baremetal_lb.l2.reasons import YieldReason
 from baremetal_lb.model.ids import Identity
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.time import SECOND
@@ -31,6 +32,7 @@ class Measures:
         self.metrics = Metrics(identity)
         self._node = node
         self._moves = self.metrics.counter(table.ANNOUNCEMENT_CHANGES)
+        self._yields = self.metrics.counter(table.YIELDS)
         self._turns = self.metrics.histogram(table.TURN_TIME)
         self.compiled: Compiled | None = None
         """The configuration as it was compiled last."""
@@ -39,6 +41,10 @@ class Measures:
         """Take that what stands for an IP changed."""
         if (before is None) != (after is None):
             self._moves.inc("announced" if before is None else "withdrawn")
+
+    def yielded(self, reason: YieldReason) -> None:
+        """Take that an IP was left to another member, was not, or was taken back."""
+        self._yields.inc(reason)
 
     def turned(self, took: int) -> None:
         """Take that IPs were worked off, in how many ns."""
@@ -104,6 +110,7 @@ class Measures:
             (table.L2_REQUESTS, counted.requests),
             (table.L2_RESPONSES, counted.replies),
             (table.L2_GRATUITOUS, counted.announcements),
+            (table.L2_PROBES, counted.probes),
         ):
             yield self.metrics.family(definition, [((protocol,), count) for protocol, count in by_protocol.items()])
         yield self.metrics.family(table.L2_DROPPED, [((reason,), count) for reason, count in counted.drops.items()])

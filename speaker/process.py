@@ -72,6 +72,7 @@ class Speaker:
             prepare=self._compile_if_changed,
             may_withdraw=lambda: self.inputs.has_synced,
             on_turn=self.measures.turned,
+            on_yield=self.measures.yielded,
         )
         self.inputs = Inputs(transport, settings, self.world, self.machine, wake=self._wake, on_status=self._observe_status)
         self.events = EventRecorder(transport, f"{identity.name}-speaker", node)

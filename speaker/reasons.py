@@ -11,4 +11,4 @@ class SilenceReason(Reason):
     NotInStatus = "No Service that the ledger gives the IP to has it in its status."
     NobodyElected = "No node can announce the IP."
     AnotherNode = "Another node announces the IP."
-    YieldedToMember = "Cut off from the API server, this node heard another member announce the IP."
+    YieldedToMember = "Cut off from the API server, this node found another member announcing the IP and answering for it."

@@ -55,7 +55,7 @@ class Announcer:
     """Announces IPs on the links of this network namespace, from ``async with`` on.
 
     ``on_links`` gets all links whenever one has changed; ``on_conflict`` gets (IP, hardware address, interface) when another host tells
-    that it has an IP of ours.
+    that it has an IP of ours, ``on_answer`` the same when it answers to ``probe``.
 
     Raises (on entering):
         MissingCapability: without CAP_NET_RAW.
@@ -68,11 +68,12 @@ class Announcer:
         *,
         on_links: Callable[[tuple[LinkFacts, ...]], None] | None = None,
         on_conflict: Callable[[IPAddress, Mac, str], None] | None = None,
+        on_answer: Callable[[IPAddress, Mac, str], None] = lambda _ip, _mac, _interface: None,
         templates: Templates | None = None,
     ) -> None:
         self._options = options or AnnouncerOptions()
         self._on_links = on_links
-        self._on_conflict = on_conflict
+        self._on_conflict, self._on_answer = on_conflict, on_answer
         self._counters = AnnouncerCounters()
         self._templates = templates
         self._announced: dict[IPAddress, frozenset[str] | None] = {}
@@ -139,6 +140,27 @@ class Announcer:
             self._announced.pop(ip, None)
             self._reported.pop(ip, None)
 
+    def probe(self, asked: Mapping[IPAddress, frozenset[str] | None]) -> set[IPAddress]:
+        """Ask once for each IP who has it, on the interfaces named (None: on all usable ones); return those that no link took.
+
+        Whether they are announced here makes no difference. ``end_probes`` ends listening for answers.
+        """
+        unsent = set(asked)
+        for interface in list(self._interfaces.values()):
+            try:
+                unsent.difference_update(
+                    interface.probe([ip for ip, names in asked.items() if names is None or interface.facts.name in names])
+                )
+            except OSError as error:
+                self._give_up(interface, error)
+        return unsent
+
+    def end_probes(self, ips: Iterable[IPAddress]) -> None:
+        """Listen for answers about these no more."""
+        ips = list(ips)
+        for interface in self._interfaces.values():
+            interface.end_probes(ips)
+
     def _put(self, interface: AnnouncingInterface, ips: Iterable[IPAddress]) -> None:
         try:
             added = interface.put(ips)
@@ -202,7 +224,7 @@ class Announcer:
 
     def _open_interface(self, facts: LinkFacts, macs: frozenset[Mac]) -> None:
         assert self._templates is not None
-        interface = AnnouncingInterface(facts, self._templates, self._counters, self._report_conflict)
+        interface = AnnouncingInterface(facts, self._templates, self._counters, self._report_conflict, self._on_answer)
         interface.set_macs(facts, macs)
         try:
             interface.open()

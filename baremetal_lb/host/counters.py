@@ -16,6 +16,8 @@ class AnnouncerCounters:
     """Replies sent, by protocol."""
     announcements: Counter[str] = field(default_factory=lambda: Counter(arp=0, ndp=0))
     """Frames of announcements sent, by protocol."""
+    probes: Counter[str] = field(default_factory=lambda: Counter(arp=0, ndp=0))
+    """Questions sent for IPs that another member claims, by protocol."""
     drops: Counter[Reason] = field(default_factory=Counter)
     """Frames that got no answer, by DropReason or MalformedReason."""
     conflicts: int = 0

@@ -22,8 +22,9 @@ from baremetal_lb.host.group_sockets import GroupSockets
 from baremetal_lb.host.packet_socket import attach_finest, dropped_frames, open_packet_socket
 from baremetal_lb.l2.filter_plan import plan_arp, plan_ndp
 from baremetal_lb.l2.links import LinkFacts
+from baremetal_lb.l2.probes import probe_of
 from baremetal_lb.l2.reasons import DropReason
-from baremetal_lb.l2.responder import Answer, ArpResponder, Conflict, NdpResponder
+from baremetal_lb.l2.responder import Answer, ArpResponder, Conflict, NdpResponder, ProbeAnswer
 from baremetal_lb.l2.templates import Templates
 from baremetal_lb.model.net import IPAddress, Mac
 from baremetal_lb.packet import ethernet
@@ -45,6 +46,7 @@ class AnnouncingInterface:
         templates: Templates,
         counters: AnnouncerCounters,
         on_conflict: Callable[[IPAddress, Mac, str], None],
+        on_answer: Callable[[IPAddress, Mac, str], None],
     ) -> None:
         if facts.mac is None:
             raise ValueError(f"{facts.name} has no hardware address")
@@ -53,7 +55,8 @@ class AnnouncingInterface:
         self._mac = facts.mac
         self._templates = templates
         self._counters = counters
-        self._on_conflict = on_conflict
+        self._asked: set[IPAddress] = set()
+        self._on_conflict, self._on_answer = on_conflict, on_answer
         self._arp = ArpResponder(templates, facts.mac)
         self._ndp = NdpResponder(templates, facts.mac)
         self._arp_plan, self._ndp_plan = plan_arp(()), plan_ndp(())
@@ -118,14 +121,10 @@ class AnnouncingInterface:
             if address not in self.addresses and (self.facts.has_ipv4 if address.version == 4 else self.facts.has_ipv6)
         ]
         self.addresses.update(added)
-        v4 = [address for address in added if isinstance(address, IPv4Address)]
-        v6 = [address for address in added if isinstance(address, IPv6Address)]
+        v4, v6 = _by_family(added)
         self._arp.put(v4)
         self._ndp.put(v6)
-        if not all(map(self._arp_plan.admits, v4)):
-            self._refresh_arp_filter()
-        if not all(map(self._ndp_plan.admits, v6)):
-            self._refresh_ndp_filter()
+        self._admit(v4, v6)
         if self._groups is not None:
             self._groups.add(v6)
         return added
@@ -134,14 +133,53 @@ class AnnouncingInterface:
         """Answer for these no more; return those that were announced here."""
         removed = [address for address in addresses if address in self.addresses]
         self.addresses.difference_update(removed)
-        v6 = [address for address in removed if isinstance(address, IPv6Address)]
-        self._arp.remove(address for address in removed if isinstance(address, IPv4Address))
+        v4, v6 = _by_family(removed)
+        self._arp.remove(v4)
         self._ndp.remove(v6)
         if self._groups is not None:
             self._groups.remove(v6)
-        if removed and self._narrowing is None:
-            self._narrowing = asyncio.get_running_loop().call_later(_NARROW_AFTER_S, self._narrow)
+        if removed:
+            self._narrow_soon()
         return removed
+
+    def probe(self, addresses: Iterable[IPAddress]) -> list[IPAddress]:
+        """Ask once for each who has it, and listen for answers until ``end_probes``; return those whose question has left.
+
+        Raises:
+            OSError: the kernel does not take the filter.
+        """
+        if not self.facts.carrier:
+            return []
+        asked = [address for address in addresses if (self.facts.has_ipv4 if address.version == 4 else self.facts.has_ipv6)]
+        self._asked.update(asked)
+        v4, v6 = _by_family(asked)
+        self._arp.ask(v4)
+        self._ndp.ask(v6)
+        self._admit(v4, v6)
+        return [address for address in asked if self._ask(address)]
+
+    def end_probes(self, addresses: Iterable[IPAddress]) -> None:
+        """Listen for answers about these no more."""
+        ended = [address for address in addresses if address in self._asked]
+        self._asked.difference_update(ended)
+        v4, v6 = _by_family(ended)
+        self._arp.end_ask(v4)
+        self._ndp.end_ask(v6)
+        if ended:
+            self._narrow_soon()
+
+    def _ask(self, address: IPAddress) -> bool:
+        opened, protocol = (self._arp_socket, "arp") if address.version == 4 else (self._ndp_socket, "ndp")
+        frame = probe_of(address, self._mac, self.facts.link_local)
+        if opened is None or frame is None:
+            return False
+        try:
+            opened.send(frame)
+        except OSError:
+            self._counters.drops[DropReason.SendFailed] += 1
+            return False
+        self._counters.probes[protocol] += 1
+        return True
 
     def announce(self, address: IPAddress) -> None:
         """Tell the neighbours, once, that the IP is here."""
@@ -202,8 +240,23 @@ class AnnouncingInterface:
             self._counters.conflicts += 1
             self._counters.drops[DropReason.ForeignAnnouncement] += 1
             self._on_conflict(answer.address, answer.mac, self.facts.name)
+        elif isinstance(answer, ProbeAnswer):
+            self._counters.drops[DropReason.AnswerToProbe] += 1
+            self._counters.conflicts += answer.address in self.addresses
+            self._on_answer(answer.address, answer.mac, self.facts.name)
         elif not isinstance(answer, bytes):
             self._counters.drops[answer] += 1
+
+    def _admit(self, v4: Iterable[IPv4Address], v6: Iterable[IPv6Address]) -> None:
+        """Have frames about these get through."""
+        if not all(map(self._arp_plan.admits, v4)):
+            self._refresh_arp_filter()
+        if not all(map(self._ndp_plan.admits, v6)):
+            self._refresh_ndp_filter()
+
+    def _narrow_soon(self) -> None:
+        if self._narrowing is None:
+            self._narrowing = asyncio.get_running_loop().call_later(_NARROW_AFTER_S, self._narrow)
 
     def _narrow(self) -> None:
         self._narrowing = None
@@ -216,10 +269,20 @@ class AnnouncingInterface:
 
     def _refresh_arp_filter(self) -> None:
         if self._arp_socket is not None:
-            targets = [address for address in self.addresses if isinstance(address, IPv4Address)]
+            targets, _ = _by_family(self.addresses | self._asked)
             self._arp_plan = attach_finest(self._arp_socket, lambda ranges: plan_arp(targets, max_ranges=ranges), self._arp_plan)
 
     def _refresh_ndp_filter(self) -> None:
         if self._ndp_socket is not None:
-            targets = [address for address in self.addresses if isinstance(address, IPv6Address)]
+            _, targets = _by_family(self.addresses | self._asked)
             self._ndp_plan = attach_finest(self._ndp_socket, lambda ranges: plan_ndp(targets, max_ranges=ranges), self._ndp_plan)
+
+
+def _by_family(addresses: Iterable[IPAddress]) -> tuple[list[IPv4Address], list[IPv6Address]]:
+    v4, v6 = list[IPv4Address](), list[IPv6Address]()
+    for address in addresses:
+        if isinstance(address, IPv4Address):
+            v4.append(address)
+        else:
+            v6.append(address)
+    return v4, v6

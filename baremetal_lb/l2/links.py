@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from baremetal_lb.model.net import Mac
 from baremetal_lb.model.reasons import Reason
@@ -69,6 +70,8 @@ class LinkFacts:
     """It can answer NDP."""
     reason: LinkReason | None = None
     """Why it is not used, None when it is."""
+    link_local: IPv6Address | None = None
+    """The first of its link-local addresses: whom answers to our questions go to."""
 
     @property
     def usable(self) -> bool:
@@ -132,10 +135,12 @@ class LinkTable:
     def _facts(self, link: Link, excluded: ExcludePatterns) -> LinkFacts:
         reason = _reason_against(link, excluded)
         has_ipv4 = reason is None and bool(link.flags & IFF_BROADCAST)
-        has_ipv6 = reason is None and bool(self.link_locals.get(link.index))
+        link_locals = self.link_locals.get(link.index)
+        has_ipv6 = reason is None and bool(link_locals)
+        link_local = IPv6Address(min(link_locals)) if link_locals else None
         if reason is None and not has_ipv4 and not has_ipv6:
             reason = LinkReason.NoFamily
-        return LinkFacts(link.name, link.index, link.mac, bool(link.flags & IFF_LOWER_UP), has_ipv4, has_ipv6, reason)
+        return LinkFacts(link.name, link.index, link.mac, bool(link.flags & IFF_LOWER_UP), has_ipv4, has_ipv6, reason, link_local)
 
 
 def _reason_against(link: Link, excluded: ExcludePatterns) -> LinkReason | None:

@@ -11,7 +11,7 @@ join three or four pieces. Everything else goes the slow way, through the codec,
 A reply is prepared at the first question for its IP, so that a table of thousands of IPs, or a new hardware address, costs next to nothing.
 
 Rules of this file: no object per packet on the fast way; the fast way answers only what the slow way would answer, with the same
-octets (a property test holds them together); every frame yields exactly one of bytes, Reason, Conflict.
+octets (a property test holds them together); every frame yields exactly one of bytes, Reason, Conflict, ProbeAnswer.
 
 Implemented: replies of RFC 826 (also to ARP Probes, RFC 5227 §1.1), RFC 4861 §7.2.4 (also without source link-layer address option:
 then the answer goes to the hardware source), probes of RFC 4862 §5.4; conflicts as in RFC 5227 §2.4, but only for packets that *tell*
@@ -47,7 +47,18 @@ class Conflict:
     mac: Mac
 
 
-Answer = bytes | Reason | Conflict
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """Another hardware address told us, and nobody else, that it has an IP that we asked for.
+
+    An announcement says the same to all, whether somebody asked or not: it is no answer.
+    """
+
+    address: IPAddress
+    mac: Mac
+
+
+Answer = bytes | Reason | Conflict | ProbeAnswer
 A = TypeVar("A", IPv4Address, IPv6Address)
 P = TypeVar("P")
 
@@ -60,6 +71,7 @@ class _Responder(Generic[A, P]):
         self._mac = mac.octets
         self._own = frozenset(own.octets for own in (mac, *own_macs))
         self._announced: set[bytes] = set()
+        self._asked: set[bytes] = set()
         self._prepared: dict[bytes, P] = {}
 
     def __len__(self) -> int:
@@ -74,6 +86,14 @@ class _Responder(Generic[A, P]):
         for address in addresses:
             self._announced.discard(address.packed)
             self._prepared.pop(address.packed, None)
+
+    def ask(self, addresses: Iterable[A]) -> None:
+        """Take what others tell us of these for answers from now on."""
+        self._asked.update(address.packed for address in addresses)
+
+    def end_ask(self, addresses: Iterable[A]) -> None:
+        """Expect no answers for these any more."""
+        self._asked.difference_update(address.packed for address in addresses)
 
     def set_macs(self, mac: Mac, own_macs: Iterable[Mac] = ()) -> None:
         """Answer with this hardware address from now on; ``own_macs`` are those of the node's other interfaces."""
@@ -113,6 +133,9 @@ class ArpResponder(_Responder[IPv4Address, bytes]):
         if packet.sender_hardware.octets in self._own or packet.source.octets in self._own:
             return DropReason.OwnFrame
         if packet.is_announcement:
+            is_to_us = packet.operation is arp.Operation.REPLY and packet.destination.octets == self._mac
+            if is_to_us and packet.sender_protocol.packed in self._asked:
+                return ProbeAnswer(packet.sender_protocol, packet.sender_hardware)
             if packet.sender_protocol.packed in self._announced:
                 return Conflict(packet.sender_protocol, packet.sender_hardware)
             return DropReason.AdvertisementOfOthers
@@ -224,7 +247,10 @@ class NdpResponder(_Responder[IPv6Address, _PreparedAdvertisement]):
         return prepared
 
     def _heard(self, packet: ndp.NeighborAdvertisement) -> Answer:
-        if packet.target.packed not in self._announced:
+        is_answer = packet.is_solicited and packet.destination.octets == self._mac and packet.target.packed in self._asked
+        if not is_answer and packet.target.packed not in self._announced:
             return DropReason.AdvertisementOfOthers
         claimant = packet.target_link_layer or packet.source
-        return DropReason.OwnFrame if claimant.octets in self._own else Conflict(packet.target, claimant)
+        if claimant.octets in self._own:
+            return DropReason.OwnFrame
+        return ProbeAnswer(packet.target, claimant) if is_answer else Conflict(packet.target, claimant)

@@ -69,7 +69,17 @@ TABLE: tuple[LogEvent, ...] = (
         ("address_announced", "info", "This node answers for an IP from now on."),
         ("address_withdrawn", "info", "This node answers for an IP no more."),
         ("address_handed_over", "info", "Another node takes an IP over; this one answers until it is heard, two seconds at most."),
-        ("address_yielded", "warning", "An IP is left to another speaker, since this one is cut off and may be wrong."),
+        (
+            "address_yielded",
+            "warning",
+            "An IP is left to another speaker, which announced it and answers for it, since this one is cut off and may be wrong.",
+        ),
+        ("address_taken_back", "warning", "An IP that was left to another speaker is this one's again, with the reason."),
+        (
+            "address_claim_unconfirmed",
+            "warning",
+            "Cut off, this node heard a speaker announce an IP of its own, and nobody answers for it: forged, or out of date.",
+        ),
         (
             "address_claimed_by_stranger",
             "warning",

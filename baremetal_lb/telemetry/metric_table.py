@@ -110,6 +110,14 @@ ANNOUNCEMENT_CHANGES = MetricDefinition(
     _SPEAKER,
     ("change",),
 )
+YIELDS = MetricDefinition(
+    "speaker_yields_total",
+    _C,
+    "While cut off from the API server: IPs left to a member that answers for them (`MemberAnswered`), kept since nobody does"
+    " (`Unconfirmed`), taken back (all other reasons).",
+    _SPEAKER,
+    ("reason",),
+)
 IPS_ANNOUNCED = MetricDefinition("speaker_ips_announced", _G, "IPs that this node announces.", _SPEAKER)
 IPS_SILENT = MetricDefinition("speaker_ips_silent", _G, "IPs that this node does not announce, by reason.", _SPEAKER, ("reason",))
 ROSTER = MetricDefinition("speaker_roster_members", _G, "Speakers in the roster: `serving`, `not_serving`, `dead`.", _SPEAKER, ("state",))
@@ -131,6 +139,13 @@ L2_RESPONSES = MetricDefinition(
 )
 L2_GRATUITOUS = MetricDefinition(
     "layer2_gratuitous_sent_total", _C, "Frames of announcements.", _SPEAKER, ("protocol",), metallb_name="metallb_layer2_gratuitous_sent"
+)
+L2_PROBES = MetricDefinition(
+    "layer2_probes_sent_total",
+    _C,
+    "Questions for IPs that another member claims, while cut off from the API server.",
+    _SPEAKER,
+    ("protocol",),
 )
 L2_DROPPED = MetricDefinition("layer2_requests_dropped_total", _C, "Frames without a reply, by reason.", _SPEAKER, ("reason",))
 L2_CONFLICTS = MetricDefinition("layer2_conflicts_total", _C, "Frames in which another host claimed an IP of ours.", _SPEAKER)

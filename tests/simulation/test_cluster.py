@@ -90,6 +90,27 @@ async def empty_lists(cluster: WholeCluster) -> None:
     cluster.link_laws.must_stand = {}
 
 
+async def forgeries(cluster: WholeCluster) -> None:
+    """The API server is away, and somebody on the link announces IPs in the names of nodes: nobody falls silent."""
+    rng = cluster.rng
+    await rest(cluster)
+    before = cluster.wire.answering()
+    assert before
+    cluster.link_laws.disturb("forgeries")
+    cluster.all_weathers(Weather(away=1.0))
+    cluster.link_laws.must_stand = dict(before)
+    await pause(cluster, 15.0)  # all are cut off, and no claim is new
+    for _ in range(60):
+        ip = rng.choice(sorted(before, key=str))
+        for port in cluster.wire.ports.values():
+            cluster.wire.forge(port, ip)
+        await pause(cluster, rng.uniform(0.0, 1.0))
+    await pause(cluster, 15.0)
+    cluster.heal()
+    await pause(cluster, 40.0)
+    cluster.link_laws.must_stand = {}
+
+
 async def storm(cluster: WholeCluster) -> None:
     """Everything at once."""
     rng = cluster.rng
@@ -165,7 +186,7 @@ def test_no_history_breaks_a_law_of_the_link(seed, tmp_path):
     _live(seed, tmp_path)
 
 
-@pytest.mark.parametrize("scene", [empty_lists, outage], ids=["empty-lists", "outage"])
+@pytest.mark.parametrize("scene", [empty_lists, outage, forgeries], ids=["empty-lists", "outage", "forgeries"])
 def test_an_api_server_that_was_away_or_wrong_leaves_nothing_behind(scene, tmp_path):
     _live(7, tmp_path, (scene,))
 

@@ -4,6 +4,7 @@ Each line of standard input is a JSON object, each is answered by one line:
 
     {"announce": {"198.51.100.9": null, "2001:db8::9": ["eth0"]}}     what set_announced takes; answers when all groups are joined
     {"update": {...}, "withdraw": [...]}                              what update_announced takes
+    {"probe": [...]}                                                  asks once for each; "unsent" and "answers" tell what came of it
     {"report": true}                                                  counters, links, conflicts, duration of the last command
 
 ``AnnouncerProcess`` is the other end.
@@ -103,12 +104,15 @@ def _link(link: LinkFacts) -> dict[str, object]:
     }
 
 
-async def _obey(announcer: Announcer, command: Mapping[str, Any], conflicts: list[list[str]]) -> dict[str, object]:
+async def _obey(
+    announcer: Announcer, command: Mapping[str, Any], conflicts: list[list[str]], answers: list[list[str]]
+) -> dict[str, object]:
     started = time.perf_counter()
     if "announce" in command:
         announcer.set_announced(_ips(command["announce"]))
     if "update" in command:
         announcer.update_announced(_ips(command["update"]), [parse_address(ip) for ip in command["withdraw"]])
+    unsent = announcer.probe(dict.fromkeys(map(parse_address, command.get("probe", []))))
     blocked = time.perf_counter() - started
     while announcer.pending_joins:
         await asyncio.sleep(0)
@@ -118,6 +122,8 @@ async def _obey(announcer: Announcer, command: Mapping[str, Any], conflicts: lis
         "joined_s": time.perf_counter() - started,
         "links": {link.name: _link(link) for link in announcer.links},
         "conflicts": conflicts,
+        "answers": answers,
+        "unsent": sorted(map(str, unsent)),
         "replies": dict(counters.replies),
         "announcements": dict(counters.announcements),
         "drops": {reason.name: count for reason, count in counters.drops.items()},
@@ -136,16 +142,20 @@ def _ips(wanted: Mapping[str, list[str] | None]) -> dict[IPAddress, frozenset[st
 async def main() -> None:
     """Obey until standard input ends."""
     conflicts: list[list[str]] = []
+    answers: list[list[str]] = []
 
     def on_conflict(ip: IPAddress, mac: Mac, interface: str) -> None:
         conflicts.append([str(ip), str(mac), interface])
 
+    def on_answer(ip: IPAddress, mac: Mac, interface: str) -> None:
+        answers.append([str(ip), str(mac), interface])
+
     reader = asyncio.StreamReader(limit=1 << 24)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with Announcer(on_conflict=on_conflict) as announcer:
+    async with Announcer(on_conflict=on_conflict, on_answer=on_answer) as announcer:
         print(json.dumps({"ready": True}), flush=True)
         while line := await reader.readline():
-            answer = await _obey(announcer, json.loads(line), conflicts)
+            answer = await _obey(announcer, json.loads(line), conflicts, answers)
             print(json.dumps(answer), flush=True)
 
 

@@ -22,7 +22,7 @@ from baremetal_lb.engine.hub import HubReason
 from baremetal_lb.engine.settings import Settings as EngineSettings
 from baremetal_lb.ipam.reasons import AllocationReason
 from baremetal_lb.l2.links import LinkReason
-from baremetal_lb.l2.reasons import DropReason
+from baremetal_lb.l2.reasons import DropReason, YieldReason
 from baremetal_lb.membership.reasons import LeaseReason
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.options import attribute_docstrings, environment_name
@@ -48,6 +48,10 @@ REASONS: dict[str, tuple[str, type[Reason]]] = {
         ExclusionReason,
     ),
     "Why a speaker is silent about an IP that is its to announce": ("In the speaker's logs and metrics.", SilenceReason),
+    "Why a speaker that is cut off leaves an IP to another one, does not, or takes it back": (
+        "In the speaker's logs and metrics.",
+        YieldReason,
+    ),
     "Why nobody reaches a Service for which all is decided": ("In `bmlb svc`.", UnreachedReason),
     "What is wrong with a resource": (
         "In its conditions `Accepted` and `Degraded`, in `bmlb validate` and `bmlb plan`.",

@@ -167,6 +167,44 @@ def test_conflicts_are_counted_each_and_told_seldom(announcer: AnnouncerProcess,
     assert len(report["conflicts"]) < 10
 
 
+def test_a_question_for_an_ip_is_answered_by_the_announcer_that_has_it_and_the_answer_gets_through_the_filter(
+    lab: Lab, announcer: AnnouncerProcess, node: Host, wire: Wire
+):
+    other_node = lab.host("198.51.100.2/24", "2001:db8::2/64")
+    other = AnnouncerProcess(lab, other_node)
+    other.wait_for_link("eth0", usable=True, has_ipv6=True, carrier=True)
+    announcer.announce(IP, IP6)
+    assert other.tell({"probe": [IP, IP6]})["unsent"] == []
+    wanted = [[ip, node.mac, "eth0"] for ip in (IP, IP6)]
+    until(lambda: sorted(other.report()["answers"]) == wanted, describe=other.report)
+    assert other.report()["conflict_frames"] == 0
+    asked = wire.first(lambda frame: ARP in frame and frame.src == other_node.mac and frame[ARP].pdst == IP)
+    assert (asked.dst, asked[ARP].op, asked[ARP].psrc) == ("ff:ff:ff:ff:ff:ff", 1, "0.0.0.0")
+    assert other_node.neighbour(IP) == ""  # an answer to a kernel that did not ask teaches it nothing
+
+
+def test_a_question_of_one_that_has_the_ip_too_is_answered_and_the_answer_is_no_announcement(
+    lab: Lab, announcer: AnnouncerProcess, node: Host
+):
+    other = AnnouncerProcess(lab, lab.host("198.51.100.2/24", "2001:db8::2/64"))
+    other.wait_for_link("eth0", usable=True, has_ipv6=True, carrier=True)
+    announcer.announce(IP, IP6)
+    other.announce(IP, IP6)
+    other.tell({"probe": [IP, IP6]})
+    until(lambda: sorted(other.report()["answers"]) == [[ip, node.mac, "eth0"] for ip in (IP, IP6)], describe=other.report)
+    other.tell({"announce": {}})
+    other.tell({"probe": [IP, IP6]})
+    until(lambda: len(other.report()["answers"]) == 4, describe=other.report)
+
+
+def test_without_carrier_a_question_is_not_sent(announcer: AnnouncerProcess, node: Host):
+    announcer.wait_for_link("eth0", usable=True, has_ipv6=True, carrier=True)
+    assert announcer.tell({"probe": [IP]})["unsent"] == []
+    node.cut()
+    announcer.wait_for_link("eth0", carrier=False)
+    assert announcer.tell({"probe": [IP]})["unsent"] == [IP]
+
+
 def test_malformed_frames_of_every_length_are_counted_and_nothing_else_happens(announcer: AnnouncerProcess, node: Host, client: Host):
     node.connect(client, "eth1")
     announcer.wait_for_link("eth1", usable=True, has_ipv6=True, carrier=True)

@@ -1,9 +1,16 @@
 """The API server away: from all speakers, from one, while a speaker is killed; and what is written when nothing changes."""
 
 import signal
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import pytest
+from scapy.layers.inet6 import ICMPv6ND_NS
+from scapy.layers.l2 import ARP
 
+from baremetal_lb.model.net import Mac
+from baremetal_lb.packet import arp
+from tests.support.frames import advertisement, arp_told
 from tests.support.proxy import Fault, FaultProxy, Rule
 from tests.support.speakers import PATIENCE_S, SpeakerNode, Speakers
 from tests.support.wait import until
@@ -72,6 +79,65 @@ def test_a_speaker_that_is_cut_off_yields_to_the_member_that_took_over(cluster: 
     cluster.until_answered(IP6, by=node2)
     cluster.heal(node1)
     cluster.until_answered(IP, by=node1, deadline_s=30)
+
+
+def is_question(frame: Any, asker: SpeakerNode) -> bool:
+    """Tell whether it is a probe of this node for one of the IPs."""
+    if frame.src != asker.host.mac:
+        return False
+    return (ARP in frame and (frame[ARP].op, frame[ARP].psrc, frame[ARP].pdst) == (1, "0.0.0.0", IP)) or (
+        ICMPv6ND_NS in frame and frame[ICMPv6ND_NS].tgt == IP6
+    )
+
+
+def claims(mac: str) -> list[bytes]:
+    """Build announcements of both IPs in the name of a member."""
+    forged = Mac.parse(mac)
+    of_ipv4 = [arp_told(forged, IPv4Address(IP), operation) for operation in arp.Operation]
+    return [*of_ipv4, advertisement(forged, IPv6Address(IP6), forged)]
+
+
+def test_announcements_in_a_members_name_silence_nobody_while_all_are_cut_off(cluster: Speakers):
+    """Of a member with the lower name, which a speaker that is cut off would give way to at once."""
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, IP6, endpoints=["node1", "node2"], announcer="node2")
+    for ip in (IP, IP6):
+        cluster.until_answered(ip, by=node2, deadline_s=60)
+    node1.until_ready()
+    for node in (node1, node2):
+        cluster.cut(node)
+    until(lambda: "\nbaremetal_lb_speaker_cut_off 1.0\n" in node2.get("/metrics", 9121)[1], 30, node2.tail)
+    for _ in range(3):
+        for frame in claims(node1.host.mac):
+            cluster.wire.send(frame)
+        cluster.wire.first(lambda frame: is_question(frame, node2), 20)
+    until(lambda: {line["ip"] for line in node2.logged("address_claim_unconfirmed")} == {IP, IP6}, 30, node2.tail)
+    for ip in (IP, IP6):
+        assert cluster.who_answers(ip, patience_s=PATIENCE_S) == {node2.host.mac}
+    assert not [*node2.logged("address_yielded"), *node2.logged("address_withdrawn")]
+    assert 'speaker_yields_total{reason="Unconfirmed"} 2.0\n' in node2.get("/metrics", 9121)[1]
+
+
+def test_a_yield_stays_while_the_other_one_answers_and_ends_when_nobody_does(cluster: Speakers):
+    node1, node2 = cluster.node("node1"), cluster.node("node2")
+    cluster.configure()
+    cluster.service("web", IP, IP6, endpoints=["node2"], announcer="node1")
+    cluster.until_answered(IP, by=node1, deadline_s=60)
+    node2.until_ready()
+    cluster.cut(node1)
+    until(lambda: {line["ip"] for line in node1.logged("address_yielded")} == {IP, IP6}, 60, node1.tail)
+    for ip in (IP, IP6):
+        cluster.until_answered(ip, by=node2)
+    for _ in range(4):
+        cluster.wire.frames(quiet_s=0.0)
+        cluster.wire.first(lambda frame: is_question(frame, node1), 20)
+        assert cluster.who_answers(IP, patience_s=PATIENCE_S) == {node2.host.mac}
+    assert not node1.logged("address_taken_back")
+    node2.kill()
+    for ip in (IP, IP6):
+        cluster.until_answered(ip, by=node1)
+    assert {(line["ip"], line["reason"]) for line in node1.logged("address_taken_back")} == {(ip, "NobodyAnswered") for ip in (IP, IP6)}
 
 
 def test_lists_that_came_back_empty_or_older_withdraw_nothing(cluster: Speakers, kube_proxy: FaultProxy):

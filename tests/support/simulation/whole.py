@@ -68,8 +68,8 @@ class WholeCluster(Cluster):
     def on_the_wire(self) -> Iterator[None]:
         """Have speakers announce on the simulated link."""
 
-        def announcer(options: AnnouncerOptions, *, on_links: Callable[..., None], on_conflict: Callable[..., None]) -> SimulatedAnnouncer:
-            return SimulatedAnnouncer(self.wire, options, on_links=on_links, on_conflict=on_conflict)
+        def announcer(options: AnnouncerOptions, **listeners: Callable[..., None]) -> SimulatedAnnouncer:
+            return SimulatedAnnouncer(self.wire, options, **listeners)
 
         with mock.patch("speaker.l2_task.Announcer", announcer):
             yield

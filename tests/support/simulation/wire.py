@@ -73,12 +73,26 @@ class Wire:
 
     def announce(self, sender: Port, ip: IPAddress) -> None:
         """Carry one announcement to everybody else."""
-        if not sender.has_carrier:
-            return
+        if sender.has_carrier:
+            self.forge(sender, ip)
+
+    def forge(self, sender: Port, ip: IPAddress) -> None:
+        """Carry an announcement in this node's name, whoever sent it."""
         for port in self.ports.values():
             if port is not sender and port.has_carrier and port.announcer is not None and port.machine is not None:
                 delay_s = self.rng.uniform(0.00005, 0.0005)
                 self.loop.call_later(delay_s, port.announcer.hear, ip, sender.mac, context=port.machine.context)
+
+    def ask(self, sender: Port, ip: IPAddress) -> None:
+        """Carry one question to everybody else, and the answers back."""
+        for port in self.ports.values():
+            if port is not sender and port.has_carrier:
+                delay_s = self.rng.uniform(0.0001, 0.001)
+                self.loop.call_later(delay_s, self._answer, port, sender, ip)
+
+    def _answer(self, port: Port, asker: Port, ip: IPAddress) -> None:
+        if port.answers(ip) and asker.has_carrier and asker.announcer is not None and asker.machine is not None:
+            self.loop.call_soon(asker.announcer.hear_answer, ip, port.mac, context=asker.machine.context)
 
 
 class SimulatedAnnouncer:
@@ -91,10 +105,13 @@ class SimulatedAnnouncer:
         *,
         on_links: Callable[[tuple[LinkFacts, ...]], None],
         on_conflict: Callable[[IPAddress, Mac, str], None],
+        on_answer: Callable[[IPAddress, Mac, str], None],
     ) -> None:
         machine = MACHINE.get()
         assert machine is not None
-        self._wire, self._options, self._on_links, self._on_conflict = wire, options, on_links, on_conflict
+        self._wire, self._options, self._on_links = wire, options, on_links
+        self._on_conflict, self._on_answer = on_conflict, on_answer
+        self._asked: set[IPAddress] = set()
         self._port = wire.ports[machine.name]
         self.announced: dict[IPAddress, frozenset[str] | None] = {}
         self.counters = AnnouncerCounters()
@@ -135,6 +152,21 @@ class SimulatedAnnouncer:
             self._reported.pop(ip, None)
         self._burst(Stop([*withdrawn, *(ip for ip in changed if not self.has(ip))]))
         self._wire.changed()
+
+    def probe(self, asked: Mapping[IPAddress, frozenset[str] | None]) -> set[IPAddress]:
+        here = {ip for ip, names in asked.items() if self._has_carrier and (names is None or INTERFACE in names)}
+        self._asked |= here
+        for ip in sorted(here, key=str):
+            self._wire.ask(self._port, ip)
+        return set(asked) - here
+
+    def end_probes(self, ips: Iterable[IPAddress]) -> None:
+        self._asked.difference_update(ips)
+
+    def hear_answer(self, ip: IPAddress, mac: Mac) -> None:
+        """Take that another host answered a question."""
+        if self._port.announcer is self and ip in self._asked:
+            self._on_answer(ip, mac, INTERFACE)
 
     def _burst(self, event: Start[IPAddress] | Stop[IPAddress]) -> None:
         self._send(self._bursts.handle(event, now=self._wire.loop.now))

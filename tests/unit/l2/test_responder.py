@@ -3,12 +3,13 @@
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6, in6_chksum
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6, in6_chksum
 from scapy.layers.l2 import ARP, Ether
 
 from baremetal_lb.frames.__main__ import build
+from baremetal_lb.l2.probes import probe_of
 from baremetal_lb.l2.reasons import DropReason
-from baremetal_lb.l2.responder import ArpResponder, Conflict, NdpResponder
+from baremetal_lb.l2.responder import ArpResponder, Conflict, NdpResponder, ProbeAnswer
 from baremetal_lb.l2.templates import Templates, UnfitTemplate
 from baremetal_lb.model.net import Mac
 from baremetal_lb.packet import arp, ndp
@@ -92,6 +93,79 @@ def test_a_question_with_our_ip_as_sender_is_no_conflict(arp_responder: ArpRespo
 
 def test_arp_answers_unicast_requests_to_itself(arp_responder: ArpResponder):
     assert arp_responder.reply(arp_request(IP, to=OURS)) == arp_responder.reply(arp_request(IP))
+
+
+LINK_LOCAL, OTHER_LINK_LOCAL = IPv6Address("fe80::1"), IPv6Address("fe80::2")
+
+
+@pytest.mark.parametrize("is_announced", [True, False], ids=["still announced", "yielded"])
+def test_the_answer_of_one_of_ours_to_a_question_of_ours_is_known_for_one(*, is_announced: bool):
+    """Both ends of the wire: what we ask, our responder on another node answers, and to us alone."""
+    here_arp, here_ndp = ArpResponder(TEMPLATES, OURS, [OWN_SECOND]), NdpResponder(TEMPLATES, OURS, [OWN_SECOND])
+    there_arp, there_ndp = ArpResponder(TEMPLATES, PEER), NdpResponder(TEMPLATES, PEER)
+    there_arp.put([IP])
+    there_ndp.put([IP6])
+    if is_announced:
+        here_arp.put([IP])
+        here_ndp.put([IP6])
+    here_arp.ask([IP])
+    here_ndp.ask([IP6])
+    assert here_arp.reply(there_arp.reply(probe_of(IP, OURS, None))) == ProbeAnswer(IP, PEER)
+    assert here_ndp.reply(there_ndp.reply(probe_of(IP6, OURS, LINK_LOCAL))) == ProbeAnswer(IP6, PEER)
+
+
+def test_an_announcement_is_no_answer(arp_responder: ArpResponder, ndp_responder: NdpResponder):
+    """Else one forged frame, repeated, would do as well as an answer."""
+    arp_responder.ask([IP])
+    ndp_responder.ask([IP6])
+    for operation in arp.Operation:
+        assert arp_responder.reply(arp_told(PEER, IP, operation)) == Conflict(IP, PEER)
+    assert ndp_responder.reply(advertisement(PEER, IP6, PEER)) == Conflict(IP6, PEER)
+
+
+def test_what_was_not_asked_for_or_is_told_to_another_is_no_answer(arp_responder: ArpResponder, ndp_responder: NdpResponder):
+    there_arp, there_ndp = ArpResponder(TEMPLATES, PEER), NdpResponder(TEMPLATES, PEER)
+    there_arp.put([IP, OTHER_IP])
+    there_ndp.put([IP6, OTHER_IP6])
+    to_us = there_arp.reply(probe_of(IP, OURS, None)), there_ndp.reply(probe_of(IP6, OURS, LINK_LOCAL))
+    to_another = there_arp.reply(probe_of(IP, STRANGER, None)), there_ndp.reply(probe_of(IP6, STRANGER, OTHER_LINK_LOCAL))
+    conflicts = (Conflict(IP, PEER), Conflict(IP6, PEER))
+    assert (arp_responder.reply(to_us[0]), ndp_responder.reply(to_us[1])) == conflicts
+    arp_responder.ask([IP])
+    ndp_responder.ask([IP6])
+    assert (arp_responder.reply(to_another[0]), ndp_responder.reply(to_another[1])) == conflicts
+    other = there_arp.reply(probe_of(OTHER_IP, OURS, None)), there_ndp.reply(probe_of(OTHER_IP6, OURS, LINK_LOCAL))
+    assert (arp_responder.reply(other[0]), ndp_responder.reply(other[1])) == (DropReason.AdvertisementOfOthers,) * 2
+    arp_responder.end_ask([IP])
+    ndp_responder.end_ask([IP6])
+    assert (arp_responder.reply(to_us[0]), ndp_responder.reply(to_us[1])) == conflicts
+
+
+def test_an_answer_of_our_own_second_interface_is_none(arp_responder: ArpResponder, ndp_responder: NdpResponder):
+    second_arp, second_ndp = ArpResponder(TEMPLATES, OWN_SECOND), NdpResponder(TEMPLATES, OWN_SECOND)
+    second_arp.put([IP])
+    second_ndp.put([IP6])
+    arp_responder.ask([IP])
+    ndp_responder.ask([IP6])
+    assert arp_responder.reply(second_arp.reply(probe_of(IP, OURS, None))) is DropReason.OwnFrame
+    assert ndp_responder.reply(second_ndp.reply(probe_of(IP6, OURS, LINK_LOCAL))) is DropReason.OwnFrame
+
+
+def test_a_probe_is_what_scapy_would_send_and_claims_nothing():
+    arp_frame = Ether(dst="ff:ff:ff:ff:ff:ff", src=str(OURS)) / ARP(op=1, hwsrc=str(OURS), psrc="0.0.0.0", pdst=str(IP))
+    assert probe_of(IP, OURS, None) == bytes(arp_frame)
+    group = "ff02::1:ff00:1"
+    ndp_frame = (
+        Ether(dst="33:33:ff:00:00:01", src=str(OURS))
+        / IPv6(src=str(LINK_LOCAL), dst=group, hlim=255)
+        / ICMPv6ND_NS(tgt=str(IP6))
+        / ICMPv6NDOptSrcLLAddr(lladdr=str(OURS))
+    )
+    assert probe_of(IP6, OURS, LINK_LOCAL) == bytes(ndp_frame)
+
+
+def test_without_a_link_local_address_an_ipv6_address_cannot_be_asked_for():
+    assert probe_of(IP6, OURS, None) is None
 
 
 def test_removed_ip_is_answered_no_more(arp_responder: ArpResponder, ndp_responder: NdpResponder):

@@ -1,11 +1,15 @@
 """The loop: from events to what the announcer answers for, by a clock that the test moves."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 import pytest
+from structlog.testing import capture_logs
 
+from baremetal_lb.l2.probing import PERIOD, QUESTIONS, YIELD_TAIL
+from baremetal_lb.l2.reasons import YieldReason
 from baremetal_lb.membership.facts import MemberFacts, encode
 from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions
 from baremetal_lb.model.configuration import Configuration, L2Advertisement, Pool
@@ -23,8 +27,9 @@ from baremetal_lb.model.views import (
     NodeView,
     ServiceView,
 )
+from speaker.contested import LINES
 from speaker.decide import Decider
-from speaker.loop import YIELD_TAIL, Loop
+from speaker.loop import Loop
 from speaker.plan import CLAIM_AGE, HANDOVER_LIMIT, L2Status
 from speaker.reasons import SilenceReason
 from speaker.world import World
@@ -36,9 +41,14 @@ ANNOTATION = "x/member"
 
 
 class Answering:
-    """The announcer's place: what would be answered for now, and how often that was changed."""
+    """The announcer's place: what would be answered for now, and how often that was changed; and who answers when it asks."""
 
     def __init__(self) -> None:
+        self.answers: dict[IPAddress, Mac] = {}
+        self.heard: list[tuple[IPAddress, Mac]] = []
+        self.has_link = True
+        self.probes: list[IPAddress] = []
+        self.listening: set[IPAddress] = set()
         self.announced: dict[IPAddress, frozenset[str] | None] = {}
         self.updates = 0
 
@@ -47,6 +57,17 @@ class Answering:
         self.announced.update(changed)
         for address in withdrawn:
             del self.announced[address]
+
+    def probe(self, asked: Mapping[IPAddress, frozenset[str] | None]) -> set[IPAddress]:
+        if not self.has_link:
+            return set(asked)
+        self.probes += asked
+        self.listening |= asked.keys()
+        self.heard += [(ip, self.answers[ip]) for ip in asked if ip in self.answers]
+        return set()
+
+    def end_probes(self, ips: Iterable[IPAddress]) -> None:
+        self.listening.difference_update(ips)
 
 
 class Node:
@@ -59,11 +80,13 @@ class Node:
         self.answering = Answering()
         self.statuses: dict[ObjectKey, L2Status | None] = {}
         self.may_withdraw = True
+        self.reasons: Counter[YieldReason] = Counter()
         self.loop = Loop(
             Decider(self.world),
             self.machine,
             on_status=self.statuses.__setitem__,
             may_withdraw=lambda: self.may_withdraw,
+            on_yield=lambda reason: self.reasons.update([reason]),
             clock=lambda: self.now,
         )
         self.loop.attach(self.answering)
@@ -92,7 +115,17 @@ class Node:
             self.world.see_roster(self.machine.roster, changes)
 
     async def after(self, nanoseconds: int) -> set[IPAddress]:
-        self.now += nanoseconds
+        """Take turns for so long, as the loop does: at its deadlines, and when it is woken by an answer."""
+        end, deadline = self.now + nanoseconds, await self.loop.turn()
+        while self.answering.heard or (deadline is not None and deadline <= end):
+            if self.answering.heard:
+                for ip, mac in self.answering.heard:
+                    self.loop.answered(ip, mac, "eth0")
+                self.answering.heard.clear()
+            else:
+                self.now = max(self.now, deadline)
+            deadline = await self.loop.turn()
+        self.now = end
         await self.loop.turn()
         return set(self.answering.announced)
 
@@ -156,22 +189,125 @@ async def test_a_stranger_moves_nothing(node: Node):
     assert await node.after(0) == {IP}
 
 
-async def test_cut_off_it_yields_to_a_member_and_takes_back_only_well_after_it_hears_again(node: Node):
+async def test_cut_off_it_yields_to_a_member_that_answers_and_takes_back_only_well_after_it_hears_again(node: Node):
     await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = MACS["z"]
     node.loop.heard(IP, MACS["z"], "eth0")
     assert await node.after(0) == set()
     assert node.loop.silent[IP] is SilenceReason.YieldedToMember
     assert await node.after(60 * SECOND) == set()
-    await node.hear_itself(2)
+    await node.hear_itself(YIELD_TAIL // SECOND - 1)
     assert await node.after(0) == set()
     await node.hear_itself(YIELD_TAIL // SECOND)
     assert await node.after(0) == {IP}
+    assert node.reasons == {YieldReason.MemberAnswered: 1, YieldReason.InTouchAgain: 1}
+    assert not node.answering.listening
+
+
+async def test_cut_off_it_goes_on_when_nobody_stands_by_an_announcement_however_often_it_comes(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    with capture_logs() as lines:
+        for _ in range(100):
+            node.loop.heard(IP, MACS["z"], "eth0")
+            assert await node.after(100 * MILLISECOND) == {IP}
+    assert [(line["event"], line["ip"], line["by"]) for line in lines] == [("address_claim_unconfirmed", IP, "z")]
+    assert node.reasons == {YieldReason.Unconfirmed: 1}
+    assert await node.after(QUESTIONS * PERIOD) == {IP}
+    assert not node.answering.listening
+
+
+async def test_a_yield_ends_a_second_after_the_question_that_nobody_answers(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = MACS["z"]
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(SECOND) == set()
+    node.answering.answers.clear()
+    assert await node.after(PERIOD - 1) == set()
+    with capture_logs() as lines:
+        assert await node.after(1) == {IP}
+    assert ("address_taken_back", YieldReason.NobodyAnswered) in [(line["event"], line["reason"]) for line in lines]
+    assert node.reasons == {YieldReason.MemberAnswered: 1, YieldReason.NobodyAnswered: 1}
+
+
+async def test_a_strangers_answer_silences_nobody_and_is_said(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = STRANGER
+    with capture_logs() as lines:
+        node.loop.heard(IP, MACS["z"], "eth0")
+        assert await node.after(5 * SECOND) == {IP}
+    assert [line["mac"] for line in lines if line["event"] == "address_claimed_by_stranger"] == [STRANGER]
+
+
+async def test_a_strangers_answer_does_not_keep_up_a_yield(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = MACS["z"]
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(SECOND) == set()
+    node.answering.answers[IP] = STRANGER
+    assert await node.after(2 * SECOND) == {IP}
+
+
+async def test_without_a_link_no_silence_counts(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = MACS["z"]
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(SECOND) == set()
+    node.answering.has_link = False
+    assert await node.after(20 * SECOND) == set()
+    node.loop.attach(None)
+    await node.after(20 * SECOND)
+    assert node.loop.silent[IP] is SilenceReason.YieldedToMember
+
+
+async def test_who_took_back_from_one_that_was_only_slow_finds_it_again(node: Node):
+    """The other one is in touch and says nothing by itself; this one's claim is new, and its name is the lower one."""
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = MACS["z"]
+    node.loop.heard(IP, MACS["z"], "eth0")
+    assert await node.after(SECOND) == set()
+    node.answering.answers.clear()
+    assert await node.after(PERIOD) == {IP}
+    node.answering.answers[IP] = MACS["z"]
+    assert await node.after(CLAIM_AGE) == {IP}
+    assert await node.after(PERIOD) == set()
+
+
+async def test_an_ip_that_nothing_names_any_more_is_not_asked_for(node: Node):
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers[IP] = MACS["z"]
+    node.loop.heard(IP, MACS["z"], "eth0")
+    await node.after(SECOND)
+    node.world.see_service(ObjectKey("shop", "web"), None)
+    node.world.see_entry(IP, None, now=node.now)
+    await node.after(0)
+    asked = len(node.answering.probes)
+    await node.after(10 * SECOND)
+    assert (len(node.answering.probes), node.answering.listening) == (asked, set())
+    assert node.reasons[YieldReason.NoLongerNamed] == 1
+
+
+async def test_many_yields_are_said_in_a_few_lines(node: Node):
+    ips = [ip_address(f"203.0.113.{number}") for number in range(50, 150)]
+    for ip in ips:
+        node.service(f"s{ip}", ip, announcer="me")
+    await node.after(CLAIM_AGE + 1)
+    node.answering.answers = dict.fromkeys(ips, MACS["z"])
+    with capture_logs() as lines:
+        for ip in ips:
+            node.loop.heard(ip, MACS["z"], "eth0")
+        assert await node.after(1500 * MILLISECOND) == {IP}
+    yielded = [line for line in lines if line["event"] == "address_yielded"]
+    assert len(yielded) <= 2 * LINES
+    assert sum(1 + line["more"] for line in yielded) == len(ips)
+    assert node.reasons == {YieldReason.MemberAnswered: len(ips)}
 
 
 async def test_in_touch_with_the_api_server_it_does_not_yield(node: Node):
     await node.hear_itself()
+    node.answering.answers[IP] = MACS["z"]
     node.loop.heard(IP, MACS["z"], "eth0")
     assert await node.after(0) == {IP}
+    assert not node.answering.probes
 
 
 @pytest.mark.parametrize(("own_incarnation", "stays"), [(1, {IP}), (2, set())])
@@ -179,13 +315,16 @@ async def test_who_has_just_come_does_not_yield_to_the_one_that_hands_over_to_it
     """The other one repeats its announcements until it hears ours. Where only a predecessor's Lease is known, what it says is news."""
     node = Node(own_incarnation)
     assert await node.after(0) == {IP}
+    node.answering.answers[IP] = MACS["a"]
     node.loop.heard(IP, MACS["a"], "eth0")
     assert await node.after(MILLISECOND) == stays
 
 
 async def test_of_two_that_are_cut_off_the_lower_name_keeps_a_recent_claim(node: Node):
+    node.answering.answers[IP] = MACS["z"]
     node.loop.heard(IP, MACS["z"], "eth0")
     assert await node.after(0) == {IP}
+    node.answering.answers[IP] = MACS["a"]
     node.loop.heard(IP, MACS["a"], "eth0")
     assert await node.after(0) == set()
 
