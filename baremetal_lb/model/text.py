@@ -43,8 +43,8 @@ INTERFACE_NAME = Alphabet(
     15,
     "A network interface is called by 1 to 15 letters, digits, and _ . : @ -, of which the first is a letter, a digit or _.",
 )
-"""A link, or a VRF device. The kernel itself refuses white space, '/', '.', '..' and more than 15 octets (dev_valid_name), and takes much that
-no node was seen to have."""
+"""A link, or a VRF device. The kernel itself refuses white space, '/', '.', '..' and more than 15 octets (dev_valid_name), and takes much
+that no node was seen to have."""
 PASSWORD = Alphabet("[ -~]{1,80}", 80, "A password has 1 to 80 printable characters of ASCII.")
 """Of TCP MD5: what routers let people type, and as long as the kernel takes (TCP_MD5SIG_MAXKEYLEN)."""
 OBJECT_NAME = Alphabet(
