@@ -163,7 +163,12 @@ def test_the_configuration_of_an_accepted_peer_is_read_back_as_exactly_that_peer
 
 
 @settings(max_examples=200, deadline=None)
-@given(spec=likely | likely_unnumbered, route=advertisement_specs, named=aliases, prefixes=st.lists(st.ip_addresses(v=4), min_size=1, max_size=4))
+@given(
+    spec=likely | likely_unnumbered,
+    route=advertisement_specs,
+    named=aliases,
+    prefixes=st.lists(st.ip_addresses(v=4), min_size=1, max_size=4),
+)
 def test_the_commands_of_an_accepted_advertisement_are_one_line_of_the_same_words(spec, route, named, prefixes):
     objects = (manifest("BGPAdvertisement", route), manifest("Community", {"communities": named}))
     (session,) = sessions(spec, secret(""))

@@ -1,4 +1,4 @@
-"""ExaBGP itself reads the nastiest values that the gates let through, and keeps the sessions that were meant."""
+"""ExaBGP itself takes the nastiest values that the gates let through."""
 
 import os
 import stat
@@ -13,21 +13,6 @@ from baremetal_lb.model.net import Family
 from tests.support.texts import NAMES, PASSWORDS
 
 OWN = IPv4Address("198.51.100.1")
-READER = """
-import json, sys
-from exabgp.configuration.configuration import Configuration
-from exabgp.environment import getenv
-from exabgp.logger import log
-log.init(getenv())
-read = Configuration([sys.argv[1]])
-assert read.reload() is True, str(read.error)
-print(json.dumps({
-    "processes": {name: process["run"] for name, process in read.processes.items()},
-    "neighbors": sorted(
-        [str(n.session.peer_address), n.session.source_interface, n.session.md5_password] for n in read.neighbors.values()
-    ),
-}))
-"""
 
 
 def helper(directory: Path) -> Path:
@@ -50,7 +35,9 @@ def written(directory: Path) -> tuple[Path, list[SessionSpec]]:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=os.environ | {"exabgp_log_level": "ERROR"})
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, check=False, env=os.environ | {"exabgp_log_level": "ERROR"}
+    )
 
 
 def test_exabgp_validates_a_file_with_every_text_that_is_taken(tmp_path: Path):

@@ -12,8 +12,22 @@ from baremetal_lb.model.ids import BAREMETAL_LB, IDENTITIES, METALLB
 from tests.support.texts import HOSTILE_NAMES, HOSTILE_PASSWORDS, NAMES, PASSWORDS
 from tests.unit.api.manifests import accepted, fatal, l2, manifest, peer, profile, run, secret
 
-NO_NAMES = {"upper case": "Fast", "newline": "fast\n", "slash": "../fast", "dot": ".", "look-alike": "f\u0430st", "long": "a" * 254, "NUL": "a\0"}
-NO_ADDRESSES = {"newline": "198.51.100.1\n", "section": "198.51.100.1;}", "zone": "fe80::1%eth0", "digits": "198.51.100.\u0661", "space": " ::1"}
+NO_NAMES = {
+    "upper case": "Fast",
+    "newline": "fast\n",
+    "slash": "../fast",
+    "dot": ".",
+    "look-alike": "f\u0430st",
+    "long": "a" * 254,
+    "NUL": "a\0",
+}
+NO_ADDRESSES = {
+    "newline": "198.51.100.1\n",
+    "section": "198.51.100.1;}",
+    "zone": "fe80::1%eth0",
+    "digits": "198.51.100.\u0661",
+    "space": " ::1",
+}
 UNNUMBERED = {"peerAddress": None}
 REFUSED = (
     {f"vrf, {k}": ("BGPPeer", {"vrf": v}, "spec.vrf", "InvalidInterfaceName") for k, v in HOSTILE_NAMES.items()}
@@ -85,14 +99,26 @@ def test_the_last_accepted_interfaces_stay_in_force():
 @pytest.mark.parametrize("identity", IDENTITIES.values(), ids=lambda identity: identity.name)
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_nodes_have_are_taken(identity, name):
-    for kind, spec in (("BGPPeer", {"vrf": name}), ("BGPPeer", {**UNNUMBERED, "interface": name}), ("L2Advertisement", {"interfaces": [name]})):
+    for kind, spec in (
+        ("BGPPeer", {"vrf": name}),
+        ("BGPPeer", {**UNNUMBERED, "interface": name}),
+        ("L2Advertisement", {"interfaces": [name]}),
+    ):
         assert fatal(run(made(kind, spec))) == []
         assert refusals(identity, kind, made(kind, spec)["spec"]) == []
 
 
 @pytest.mark.parametrize("identity", IDENTITIES.values(), ids=lambda identity: identity.name)
 def test_an_empty_text_means_none_as_the_reference_writes_it(identity):
-    spec = {"vrf": "", "interface": "", "password": "", "passwordSecret": {"name": ""}, "bfdProfile": "", "routerID": "", "sourceAddress": ""}
+    spec = {
+        "vrf": "",
+        "interface": "",
+        "password": "",
+        "passwordSecret": {"name": ""},
+        "bfdProfile": "",
+        "routerID": "",
+        "sourceAddress": "",
+    }
     (found,) = run(peer(**spec)).configuration.bgp_peers
     assert (found.vrf, found.interface, found.password, found.password_secret, found.bfd) == (None,) * 5
     assert refusals(identity, "BGPPeer", peer(**spec)["spec"]) == []
@@ -115,7 +141,10 @@ def holding(octets: bytes):
     return secret(data={"password": base64.b64encode(octets).decode()})
 
 
-UNUSABLE = {name: text.encode() for name, text in HOSTILE_PASSWORDS.items()} | {"no UTF-8": b"hunter2\xff", "UTF-16": "hunter2".encode("utf-16")}
+UNUSABLE = {name: text.encode() for name, text in HOSTILE_PASSWORDS.items()} | {
+    "no UTF-8": b"hunter2\xff",
+    "UTF-16": "hunter2".encode("utf-16"),
+}
 
 
 @pytest.mark.parametrize("octets", UNUSABLE.values(), ids=UNUSABLE)
