@@ -1,5 +1,6 @@
 """ExaBGP's configuration read back, by the rules of its own tokeniser (``configuration/core/format.py`` of 5.0.15), as a tree."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 ENDS, MARKS, SPACES, QUOTES = ";{}", ",[]", " \t\r\n", "\"'"
@@ -48,7 +49,7 @@ def parse(text: str) -> tuple[Node, ...]:
     return nodes
 
 
-def _body(rest) -> tuple[tuple[Node, ...], bool]:
+def _body(rest: Iterator[str]) -> tuple[tuple[Node, ...], bool]:
     nodes: list[Node] = []
     words: list[str] = []
     for token in rest:
