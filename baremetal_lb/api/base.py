@@ -12,12 +12,16 @@ Rules for models
 * Every list, map and string that a CEL rule may read is bounded, or the API server rejects the rule for its estimated cost.
 * Texts that the reference takes at schema level and judges later (addresses, selectors, communities) are plain strings here;
   ``compile`` judges them, so that a file gets every problem at once and not just the first.
+* Texts that are copied into something else (``model/text.py``) have their alphabet as a pattern of the CRD, and are judged by
+  ``compile`` too, with a sentence instead of the pattern.
 """
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.alias_generators import to_camel
+
+from baremetal_lb.model.text import INTERFACE_NAME, OBJECT_NAME, PASSWORD
 
 NAME_MAX = 253
 """Longest name of a Kubernetes object (RFC 1123 subdomain)."""
@@ -59,6 +63,19 @@ def with_rules(*rules: tuple[str, str]) -> ConfigDict:
 Name = Annotated[str, Field(max_length=NAME_MAX)]
 NamespaceName = Annotated[str, Field(max_length=LABEL_MAX)]
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
+InterfaceName = Annotated[str, Field(json_schema_extra={"maxLength": INTERFACE_NAME.longest, "pattern": INTERFACE_NAME.pattern})]
+OptionalInterfaceName = Annotated[
+    str, Field(json_schema_extra={"maxLength": INTERFACE_NAME.longest, "pattern": INTERFACE_NAME.optional_pattern})
+]
+"""Empty: none."""
+_PASSWORD_RULE = (f"self.matches('{PASSWORD.optional_pattern}')", PASSWORD.sentence.removesuffix("."))
+OptionalPassword = Annotated[str, Field(json_schema_extra={"maxLength": PASSWORD.longest, **validations(_PASSWORD_RULE)})]
+"""Empty: none. A rule and no pattern, since the API server's refusal by a pattern quotes the value."""
+OptionalName = Annotated[str, Field(json_schema_extra={"maxLength": OBJECT_NAME.longest, "pattern": OBJECT_NAME.optional_pattern})]
+"""Name of an object that is looked up; empty: none."""
+ADDRESS_PATTERN = "^[0-9A-Fa-f:.]*$"
+"""Alphabet of addresses; whether it is one is said by a rule or by ``compile``."""
+AddressText = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": ADDRESS_PATTERN})]
 Timestamp = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 """RFC 3339, UTC."""
 Duration = Annotated[str, Field(max_length=64)]

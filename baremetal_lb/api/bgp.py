@@ -131,7 +131,7 @@ class CommunityAlias(ApiModel):
     """A name for a community."""
 
     name: CommunityText = Field(description="Name that advertisements may use. Unique among all Community objects.")
-    value: Annotated[str, Field(max_length=64)] = Field(
+    value: Annotated[str, Field(max_length=64, json_schema_extra={"pattern": "^[a-z0-9:]*$"})] = Field(
         description="The community: 64512:1 (two numbers of 16 bit) or large:64512:1:2 (three of 32 bit).",
         json_schema_extra=validations((COMMUNITY_RULE, "must be 64512:1 (two numbers of 16 bit) or large:64512:1:2 (three of 32 bit)")),
     )

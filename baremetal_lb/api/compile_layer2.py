@@ -16,6 +16,7 @@ from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.selectors import compile_selector, compile_selectors, duplicates
 from baremetal_lb.model.configuration import L2Advertisement, Pool, PreemptionPolicy, Preference
 from baremetal_lb.model.labels import LabelSelector, matches_any
+from baremetal_lb.model.text import INTERFACE_NAME
 from baremetal_lb.model.time import SECOND
 
 DEFAULT_PREEMPTION_DELAY = 60 * SECOND
@@ -78,6 +79,11 @@ def compile_l2_advertisement(item: Item, spec: L2AdvertisementSpec) -> tuple[L2D
         faults += found
     policy, delay, found = _preemption(spec.preemption)
     faults += found
+    faults += [
+        Fault(f"spec.interfaces[{index}]", Why.InvalidInterfaceName, INTERFACE_NAME.sentence)
+        for index, name in enumerate(spec.interfaces or ())
+        if not INTERFACE_NAME.admits(name)
+    ]
     advertisement = L2Advertisement(
         name=item.name,
         node_selectors=node_selectors,

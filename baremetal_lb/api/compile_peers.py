@@ -19,11 +19,12 @@ from baremetal_lb.api.peers import BFDProfileSpec, BGPPeerSpec
 from baremetal_lb.api.ranges import parse_ip
 from baremetal_lb.api.reasons import ConfigurationReason
 from baremetal_lb.api.reasons import ConfigurationReason as Why
-from baremetal_lb.api.secrets import SecretFacts, has_control_characters
+from baremetal_lb.api.secrets import SecretFacts
 from baremetal_lb.api.selectors import compile_selectors
 from baremetal_lb.model.bgp import BFDProfile, BGPPeer, DynamicASN
 from baremetal_lb.model.labels import LabelSelector
 from baremetal_lb.model.net import IPAddress, family_of
+from baremetal_lb.model.text import INTERFACE_NAME, OBJECT_NAME, PASSWORD
 from baremetal_lb.model.time import MILLISECOND, SECOND
 from baremetal_lb.model.views import NodeView
 
@@ -197,8 +198,15 @@ def _timers(spec: BGPPeerSpec) -> tuple[int, list[Fault]]:
 
 
 def _text_faults(spec: BGPPeerSpec) -> list[Fault]:
-    texts = {"spec.interface": spec.interface, "spec.password": spec.password, "spec.vrf": spec.vrf}
-    return [Fault(field, Why.InvalidText) for field, text in texts.items() if text and has_control_characters(text)]
+    secret = spec.password_secret.name if spec.password_secret else None
+    judged = (
+        ("spec.interface", spec.interface, INTERFACE_NAME, Why.InvalidInterfaceName),
+        ("spec.vrf", spec.vrf, INTERFACE_NAME, Why.InvalidInterfaceName),
+        ("spec.password", spec.password, PASSWORD, Why.InvalidPassword),
+        ("spec.passwordSecret.name", secret, OBJECT_NAME, Why.InvalidName),
+        ("spec.bfdProfile", spec.bfd_profile, OBJECT_NAME, Why.InvalidName),
+    )
+    return [Fault(field, reason, alphabet.sentence) for field, text, alphabet, reason in judged if text and not alphabet.admits(text)]
 
 
 class PeerClaims:

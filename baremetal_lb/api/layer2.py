@@ -12,6 +12,7 @@ from baremetal_lb.api.base import (
     LIST_MAX,
     ApiModel,
     Duration,
+    InterfaceName,
     LabelSelector,
     Name,
     Names,
@@ -22,7 +23,6 @@ from baremetal_lb.api.base import (
     with_rules,
 )
 
-InterfaceName = Annotated[str, Field(max_length=64)]
 IMMUTABLE = validations(("self == oldSelf", "is immutable"))
 
 
@@ -69,7 +69,9 @@ class L2AdvertisementSpec(ApiModel):
         None, description="Nodes that may announce, by their labels; alternatives. Absent: all nodes.", json_schema_extra=ATOMIC
     )
     interfaces: Annotated[list[InterfaceName], Field(max_length=LIST_MAX)] | None = Field(
-        None, description="Interfaces to announce on, by name. Absent: all that can.", json_schema_extra=ATOMIC
+        None,
+        description="Interfaces to announce on, by name: 1 to 15 letters, digits and _ . : @ - each. Absent: all that can.",
+        json_schema_extra=ATOMIC,
     )
     service_selectors: Selectors | None = Field(
         None, description="Services to announce, by their labels; alternatives. Absent: all Services.", json_schema_extra=ATOMIC
@@ -96,7 +98,8 @@ class L2Advertisement(ApiModel):
 class InterfaceInfo(ApiModel):
     """An interface that an IP is announced on."""
 
-    name: InterfaceName | None = Field(None, description="Name of the interface.")
+    # Any: what the node's kernel says, and not what somebody wrote.
+    name: Annotated[str, Field(max_length=64)] | None = Field(None, description="Name of the interface.")
 
 
 class ServiceL2StatusStatus(ApiModel):

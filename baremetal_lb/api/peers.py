@@ -11,13 +11,15 @@ from pydantic import Field, JsonValue
 from baremetal_lb.api.base import (
     ASN_MAX,
     ATOMIC,
+    AddressText,
     ApiModel,
     Duration,
-    Name,
     NamespaceName,
+    OptionalInterfaceName,
+    OptionalName,
+    OptionalPassword,
     Selectors,
     StatusModel,
-    Text,
     validations,
     with_rules,
 )
@@ -25,14 +27,13 @@ from baremetal_lb.api.base import (
 PORT_MAX = 16384
 """Highest port that the reference takes."""
 IP_RULE = validations(("isIP(self)", "must be an IP address"))
-NO_BREAK_RULE = validations((r"!self.matches('[\\x00-\\x1f\\x7f]')", "must have no line break or other control character"))
 INT64: dict[str, JsonValue] = {"format": "int64"}
 
 
 class SecretReference(ApiModel):
     """A Secret that holds a password."""
 
-    name: Name | None = Field(None, description="Name of a Secret of type kubernetes.io/basic-auth, with the key password.")
+    name: OptionalName | None = Field(None, description="Name of a Secret of type kubernetes.io/basic-auth, with the key password.")
     namespace: NamespaceName | None = Field(None, description="Not used: the Secret is looked up in the namespace of the install.")
 
 
@@ -104,13 +105,14 @@ class BGPPeerSpec(ApiModel):
         description="AS number to present to this peer instead of myASN, 1 to 4294967295.",
         json_schema_extra=INT64,
     )
-    peer_address: Annotated[str, Field(max_length=64)] | None = Field(
+    peer_address: AddressText | None = Field(
         None, description="IP address of the peer. Exactly one of peerAddress and interface.", json_schema_extra=IP_RULE
     )
-    interface: Annotated[str, Field(max_length=64)] | None = Field(
-        None, description="Interface for a session with the one router on that link (unnumbered).", json_schema_extra=NO_BREAK_RULE
+    interface: OptionalInterfaceName | None = Field(
+        None,
+        description="Interface for a session with the one router on that link (unnumbered): 1 to 15 letters, digits and _ . : @ -.",
     )
-    source_address: Annotated[str, Field(max_length=64)] | None = Field(
+    source_address: AddressText | None = Field(
         None, description="Own address to connect from. Absent: the kernel chooses.", json_schema_extra=IP_RULE
     )
     peer_port: int = Field(179, ge=0, le=PORT_MAX, description="TCP port of the peer, 1 to 16384 (default 179; 0 means 179).")
@@ -138,7 +140,7 @@ class BGPPeerSpec(ApiModel):
             ("duration(self).getMilliseconds() % 1000 == 0", "must be whole seconds"),
         ),
     )
-    router_id: Annotated[str, Field(max_length=64)] | None = Field(
+    router_id: AddressText | None = Field(
         None,
         alias="routerID",
         description="BGP identifier, in the form of an IPv4 address. Absent: chosen for each node.",
@@ -147,11 +149,11 @@ class BGPPeerSpec(ApiModel):
     node_selectors: Selectors | None = Field(
         None, description="Nodes that keep the session, by their labels; alternatives. Absent: all nodes.", json_schema_extra=ATOMIC
     )
-    password: Text | None = Field(
-        None, description="Password of TCP MD5 (RFC 2385). Better: passwordSecret.", json_schema_extra=NO_BREAK_RULE
+    password: OptionalPassword | None = Field(
+        None, description="Password of TCP MD5 (RFC 2385), 1 to 80 printable characters of ASCII. Better: passwordSecret."
     )
     password_secret: SecretReference | None = Field(None, description="Secret that holds the password of TCP MD5 (RFC 2385).")
-    bfd_profile: Name | None = Field(None, description="Name of a BFDProfile; with one, a BFD session runs beside the BGP session.")
+    bfd_profile: OptionalName | None = Field(None, description="Name of a BFDProfile; with one, a BFD session runs beside the BGP session.")
     enable_graceful_restart: bool = Field(
         default=False, description="Offer graceful restart (RFC 4724) to the peer (default false). Immutable."
     )
@@ -161,8 +163,8 @@ class BGPPeerSpec(ApiModel):
     ttl_security: bool = Field(
         default=False, description="Send packets with TTL 255 and take no other ones (GTSM, RFC 5082); the router must do the same."
     )
-    vrf: Annotated[str, Field(max_length=64)] | None = Field(
-        None, description="VRF device to connect from. Absent: the default VRF.", json_schema_extra=NO_BREAK_RULE
+    vrf: OptionalInterfaceName | None = Field(
+        None, description="VRF device to connect from, called by 1 to 15 letters, digits and _ . : @ -. Absent: the default VRF."
     )
     disable_mp: bool = Field(
         default=False, alias="disableMP", description="Deprecated, without effect: dualStackAddressFamily says what is meant."
@@ -188,15 +190,15 @@ class BGPPeerV1Beta1Spec(ApiModel):
 
     my_asn: int = Field(ge=0, le=ASN_MAX, alias="myASN", description="Own autonomous system number.", json_schema_extra=INT64)
     peer_asn: int = Field(ge=0, le=ASN_MAX, alias="peerASN", description="AS number of the peer.", json_schema_extra=INT64)
-    peer_address: Annotated[str, Field(max_length=64)] = Field(description="IP address of the peer.")
-    source_address: Annotated[str, Field(max_length=64)] | None = Field(None, description="Own address to connect from.")
+    peer_address: AddressText = Field(description="IP address of the peer.")
+    source_address: AddressText | None = Field(None, description="Own address to connect from.")
     peer_port: int | None = Field(None, ge=0, le=PORT_MAX, description="TCP port of the peer (default 179).")
     hold_time: Duration | None = Field(None, description="Hold time to propose.")
     keepalive_time: Duration | None = Field(None, description="Keepalive interval.")
-    router_id: Annotated[str, Field(max_length=64)] | None = Field(None, alias="routerID", description="BGP identifier.")
+    router_id: AddressText | None = Field(None, alias="routerID", description="BGP identifier.")
     node_selectors: Selectors | None = Field(None, description="Nodes that keep the session; alternatives.", json_schema_extra=ATOMIC)
-    password: Text | None = Field(None, description="Password of TCP MD5 (RFC 2385).")
-    bfd_profile: Name | None = Field(None, description="Name of a BFDProfile.")
+    password: OptionalPassword | None = Field(None, description="Password of TCP MD5 (RFC 2385).")
+    bfd_profile: OptionalName | None = Field(None, description="Name of a BFDProfile.")
     ebgp_multi_hop: bool = Field(default=False, description="The peer is not on a link of the node.")
 
 

@@ -57,6 +57,7 @@ class ConfigurationReason(Reason):
     UnusableSecret = "The Secret does not hold a password in the form that is needed."
 
     # layer 2
+    InvalidInterfaceName = "The text is not taken as the name of a network interface."
     DelayWithoutPreemption = "A preemption delay has a meaning with policy Delayed only."
 
     # BGP
@@ -71,7 +72,7 @@ class ConfigurationReason(Reason):
     MissingAddress = "The peer has neither an address nor an interface."
     ConflictingAddress = "The peer has an address and an interface."
     InvalidRouterID = "A router id is an IPv4 address."
-    InvalidText = "The text has a line break or another control character."
+    InvalidPassword = "The password has a character that is not taken, or is too long."  # a sentence
     InvalidTimers = "The BGP timers do not go together."
     ConflictingPassword = "The password is given twice."
     DuplicatePeer = "Another peer has the same address in the same VRF on the same nodes."

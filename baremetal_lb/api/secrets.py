@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baremetal_lb.model.reasons import Reason
+from baremetal_lb.model.text import PASSWORD
 
 BASIC_AUTH = "kubernetes.io/basic-auth"
 
@@ -37,11 +38,9 @@ def _flaw(manifest: Mapping[str, Any]) -> str | None:
     if manifest.get("type") != BASIC_AUTH:
         return f"Its type is not {BASIC_AUTH}."
     password = _password(manifest)
-    if password is None:
-        return "It has no key password."
-    if has_control_characters(password):
-        return "The password has a line break or another control character."
-    return None
+    if not password:
+        return "It has no key password, or an empty one."
+    return None if PASSWORD.admits(password) else PASSWORD.sentence
 
 
 def _password(manifest: Mapping[str, Any]) -> str | None:
@@ -56,15 +55,6 @@ def _password(manifest: Mapping[str, Any]) -> str | None:
         return None
 
 
-def has_control_characters(text: str) -> bool:
-    """Tell whether the text has a line break or another control character, which could end a line of a router's configuration."""
-    return any(ord(character) < 0x20 or ord(character) == 0x7F for character in text)
-
-
-PASSWORD_MAX = 80
-"""Octets that the kernel takes for TCP MD5 (TCP_MD5SIG_MAXKEYLEN)."""
-
-
 class SecretReason(Reason):
     """Why a Secret gives no password."""
 
@@ -72,8 +62,7 @@ class SecretReason(Reason):
     SecretNotGranted = "The speaker may not read the Secret; the installation has to name it."
     SecretOfWrongType = "The Secret is not of type kubernetes.io/basic-auth."
     SecretWithoutPassword = "The Secret has no key password, or an empty one."  # a sentence
-    SecretWithControlCharacters = "The password has a line break or another control character."
-    SecretTooLong = "The password is longer than the 80 octets that the kernel takes."  # a sentence
+    SecretNotPrintable = "The password is not of 1 to 80 printable characters of ASCII; a line break at its end is none either."
 
 
 def password_of(manifest: Mapping[str, Any]) -> str | SecretReason:
@@ -83,6 +72,4 @@ def password_of(manifest: Mapping[str, Any]) -> str | SecretReason:
     password = _password(manifest)
     if not password:
         return SecretReason.SecretWithoutPassword
-    if has_control_characters(password):
-        return SecretReason.SecretWithControlCharacters
-    return password if len(password.encode()) <= PASSWORD_MAX else SecretReason.SecretTooLong
+    return password if PASSWORD.admits(password) else SecretReason.SecretNotPrintable

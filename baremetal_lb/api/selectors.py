@@ -8,16 +8,16 @@ is a fault, as in the reference (which compares texts: ``matchLabels`` is never 
 import re
 from collections.abc import Sequence
 
-from baremetal_lb.api.base import LABEL_MAX, NAME_MAX
+from baremetal_lb.api.base import LABEL_MAX
 from baremetal_lb.api.base import LabelSelector as SelectorModel
 from baremetal_lb.api.base import LabelSelectorRequirement as RequirementModel
 from baremetal_lb.api.faults import Fault
 from baremetal_lb.api.fields import field_path
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.model.labels import LabelSelector, Operator, Requirement
+from baremetal_lb.model.text import OBJECT_NAME
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
-_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*", re.ASCII)
 _OPERATORS = {operator.value: operator for operator in Operator}
 _WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})
 Form = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str, tuple[str, ...]], ...]]
@@ -25,7 +25,7 @@ Form = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str, tuple[str, ...]]
 
 def is_subdomain(text: str) -> bool:
     """Tell whether the text can be the name of an object (RFC 1123 subdomain)."""
-    return len(text) <= NAME_MAX and _SUBDOMAIN.fullmatch(text) is not None
+    return OBJECT_NAME.admits(text)
 
 
 def is_label_key(text: str) -> bool:

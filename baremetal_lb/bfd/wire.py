@@ -15,6 +15,7 @@ import msgspec
 
 from baremetal_lb.bfd.spec import BfdSpec, BfdStatus
 from baremetal_lb.model.net import parse_address
+from baremetal_lb.model.text import INTERFACE_NAME
 
 LONGEST_LINE = 1 << 20
 Interval = Annotated[int, msgspec.Meta(ge=1_000_000, le=60_000_000_000)]
@@ -92,5 +93,7 @@ def _document(spec: BfdSpec) -> dict[str, object]:
 
 
 def _spec(session: _Session) -> BfdSpec:
+    if session.interface is not None and not INTERFACE_NAME.admits(session.interface):  # the kernel would cut a longer one off
+        raise MalformedLine(f"the interface of {session.peer} has no such name")
     addresses = {"remote": parse_address(session.remote), "local": parse_address(session.local)}
     return BfdSpec(**(msgspec.structs.asdict(session) | addresses))

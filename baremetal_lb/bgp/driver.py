@@ -15,6 +15,7 @@ Invariants:
 * At most MOST_COMMANDS commands and about MOST_NLRI prefixes are under way, so a withdrawal waits for no more than these.
 * Routes go only to peers that are up: with routes queued for a peer that is down ExaBGP drops reloads.
 * End-of-RIB follows the last route, at each session-up: only then a router drops what it kept of the time before (RFC 4724).
+* A session with a value that cannot be written (`exabgp_text`) is left out with a reason, and disturbs no other.
 * `reload` travels alone: ExaBGP answers it before the commands that were sent earlier.
 """
 
@@ -28,7 +29,9 @@ from baremetal_lb.bgp.driver_effects import Effect, Send, WriteConfig
 from baremetal_lb.bgp.driver_flight import Flight, Question, Routes, Sent
 from baremetal_lb.bgp.driver_peer import DrivenPeer
 from baremetal_lb.bgp.driver_reasons import DriverReason
+from baremetal_lb.bgp.exabgp_commands import what_is_unwritable
 from baremetal_lb.bgp.exabgp_config import Block, block_of, render
+from baremetal_lb.bgp.exabgp_text import Phrase
 from baremetal_lb.bgp.rib import FIRST_RETRY
 from baremetal_lb.bgp.session import Prefix, Rib, SessionSpec, SessionState
 from baremetal_lb.model.bgp import DynamicASN
@@ -67,6 +70,7 @@ class Driver:
         self._routes: dict[IPAddress, dict[Prefix, events.RouteSeen]] = {}
         self._is_without_auto = False
         self._barred: dict[str, tuple[SessionSpec, int]] = {}
+        self._unwritable: dict[str, SessionSpec] = {}
         self._close_at: int | None = None
         self._closing_since = 0
         self._write_failure: DriverReason | None = None
@@ -88,6 +92,7 @@ class Driver:
                 self._name(peer, self._specs[remote])
             elif remote not in self._sessions.in_force and remote not in self._sessions.target:
                 del self._peers[remote]
+        self._leave_out(sessions, now_utc=now_utc)
         return self.tick(now=now)
 
     def want_routes(self, peer: str, rib: Rib, *, now: int) -> list[Effect]:
@@ -287,11 +292,21 @@ class Driver:
         if spec.peer in self._ribs:
             peer.rib.want(self._ribs[spec.peer])
 
+    def _leave_out(self, sessions: Mapping[str, SessionSpec], *, now_utc: int) -> None:
+        """Tell, once, why sessions that cannot be written down are not to be."""
+        before, self._unwritable = self._unwritable, {}
+        for name, spec in sessions.items():
+            what = what_is_unwritable(spec)
+            if what is not None:
+                self._unwritable[name] = spec
+                if before.get(name) != spec:
+                    self._peers[spec.remote].fail(DriverReason.SessionNotWritable, f"At fault: {what}.", now_utc=now_utc)
+
     # What is due
 
     def _desired(self) -> Iterator[Block]:
         for remote, spec in (self._specs or {}).items():
-            if spec.peer in self._barred:
+            if spec.peer in self._barred or spec.peer in self._unwritable:
                 continue
             seen = self._sessions.in_force.get(remote)
             peer = self._peers[remote]
@@ -381,7 +396,7 @@ class Driver:
         if self._sessions.is_restart_due:
             self._send(Question.SHUTDOWN.value, Question.SHUTDOWN, now=now)
 
-    def _send(self, command: str, sent: Sent, *, now: int) -> None:
+    def _send(self, command: Phrase, sent: Sent, *, now: int) -> None:
         self._effects.append(Send(command))
         self._flight.add(sent, now=now)
         if isinstance(sent, Routes):

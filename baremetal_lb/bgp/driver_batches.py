@@ -9,15 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from baremetal_lb.bgp.driver_flight import EndOfRib, Routes, Sent
 from baremetal_lb.bgp.driver_peer import DrivenPeer
 from baremetal_lb.bgp.exabgp_commands import NLRI_PER_COMMAND, PEERS_PER_COMMAND, announce_body, end_of_rib, routes_command, withdraw_body
+from baremetal_lb.bgp.exabgp_text import Phrase, Unwritable
 from baremetal_lb.bgp.session import Attributes, Prefix
 from baremetal_lb.model.net import Family, IPAddress, family_of
 
-_Key = tuple[str, Family, tuple[IPAddress, ...], int]
+_Key = tuple[Phrase, Family, tuple[IPAddress, ...], int]
 _Item = tuple[Prefix, Attributes | None]
 
 
-def next_commands(peers: Iterable[DrivenPeer], room: int, *, now: int) -> Iterator[tuple[str, Sent]]:
-    """Yield commands with about ``room`` prefixes. Marks nothing: the caller does, for those that it sends."""
+def next_commands(peers: Iterable[DrivenPeer], room: int, *, now: int) -> Iterator[tuple[Phrase, Sent]]:
+    """Yield commands with about ``room`` prefixes. Marks only what cannot be written; the caller marks those that it sends."""
     peers = list(peers)
     withdrawn = [
         (withdraw_body(_family(prefix)), (prefix, None), peer)
@@ -30,19 +31,24 @@ def next_commands(peers: Iterable[DrivenPeer], room: int, *, now: int) -> Iterat
     if left <= 0:
         return
     announced = []
-    bodies: dict[tuple[IPAddress, Family, Attributes], str] = {}
+    bodies: dict[tuple[IPAddress, Family, Attributes], Phrase] = {}
     for peer in peers:
         if peer.spec is None or peer.is_closing:
             continue
         for prefix, attributes in peer.rib.announcements(left, now=now):
             key = (peer.remote, _family(prefix), attributes)
-            if key not in bodies:
-                bodies[key] = announce_body(peer.spec, key[1], attributes)
+            try:
+                if key not in bodies:
+                    bodies[key] = announce_body(peer.spec, key[1], attributes)
+                Phrase(prefix)
+            except Unwritable:  # a fault of ours, which must cost this route alone: it is told as one that ExaBGP refuses
+                peer.rib.refused(prefix, was_alone=True, now=now)
+                continue
             announced.append((bodies[key], (prefix, attributes), peer))
     yield from _bulk(announced)
 
 
-def ends_of_rib(peers: Iterable[DrivenPeer]) -> Iterator[tuple[str, Sent]]:
+def ends_of_rib(peers: Iterable[DrivenPeer]) -> Iterator[tuple[Phrase, Sent]]:
     """Yield End-of-RIB of every peer that now has all its routes."""
     for peer in peers:
         if (
@@ -57,8 +63,8 @@ def ends_of_rib(peers: Iterable[DrivenPeer]) -> Iterator[tuple[str, Sent]]:
             peer.is_end_of_rib_due = False
 
 
-def _bulk(items: Sequence[tuple[str, _Item, DrivenPeer]]) -> Iterator[tuple[str, Sent]]:
-    remotes_of: dict[tuple[str, _Item, int], list[IPAddress]] = {}
+def _bulk(items: Sequence[tuple[Phrase, _Item, DrivenPeer]]) -> Iterator[tuple[Phrase, Sent]]:
+    remotes_of: dict[tuple[Phrase, _Item, int], list[IPAddress]] = {}
     alone = 0
     for body, item, peer in items:
         mark = 0

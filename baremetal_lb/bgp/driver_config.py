@@ -24,6 +24,7 @@ from enum import Enum
 from baremetal_lb.bgp.exabgp_commands import probe
 from baremetal_lb.bgp.exabgp_config import Block
 from baremetal_lb.bgp.exabgp_events import NeighborSeen
+from baremetal_lb.bgp.exabgp_text import Phrase
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.time import MILLISECOND, SECOND
 
@@ -53,7 +54,7 @@ class Phase(Enum):
 class Probe:
     """A question to ExaBGP whether it keeps a session."""
 
-    command: str
+    command: Phrase
     is_wanted: bool
 
 
@@ -169,7 +170,7 @@ class ExaBgpSessions:
         return self.tries >= TRIES_UNTIL_TOLD
 
 
-def _probe(there: Block | NeighborSeen) -> str:
+def _probe(there: Block | NeighborSeen) -> Phrase:
     if isinstance(there, Block):
         return probe(there.remote, there.spec.local_asn, there.peer_asn, there.spec.router_id)
     return probe(there.remote, there.local_asn, there.peer_asn, there.router_id)

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from baremetal_lb.bgp.exabgp_text import Phrase
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """A command for ExaBGP."""
 
-    command: str
+    command: Phrase
 
 
 @dataclass(frozen=True, slots=True)

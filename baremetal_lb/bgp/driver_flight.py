@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from baremetal_lb.bgp.driver_config import Probe
+from baremetal_lb.bgp.exabgp_text import Phrase
 from baremetal_lb.bgp.session import Attributes, Prefix
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.time import SECOND
@@ -36,10 +37,10 @@ class EndOfRib:
 class Question(Enum):
     """Commands about ExaBGP as a whole."""
 
-    NEIGHBORS = "show neighbor summary json"
-    ROUTES = "show adj-rib out extensive"
-    RELOAD = "reload"
-    SHUTDOWN = "shutdown"
+    NEIGHBORS = Phrase("show", "neighbor", "summary", "json")
+    ROUTES = Phrase("show", "adj-rib", "out", "extensive")
+    RELOAD = Phrase("reload")
+    SHUTDOWN = Phrase("shutdown")
     """The hub starts it again."""
 
 

@@ -8,12 +8,16 @@ exactly these. ExaBGP answers each command with one line, `done` or `error`, wit
 What ExaBGP 5.0.15 does with them, seen on the wire: an AS_PATH that is given replaces the one that it would make, our own number
 included; a withdrawal needs a next hop but compares prefixes only; an announcement equal to the last one is not sent again;
 `next-hop self` for IPv6 routes of an IPv4 session is refused, for IPv4 routes of an IPv6 session it is the router id.
+
+A command is a ``Phrase``: words of a closed alphabet on one line. Each function here raises ``Unwritable`` where a value is no such word.
 """
 
 import struct
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 
+from baremetal_lb.bgp.exabgp_config import block_of, neighbor_of
+from baremetal_lb.bgp.exabgp_text import Phrase, Unwritable, alternatives, listed
 from baremetal_lb.bgp.session import Attributes, Prefix, SessionSpec
 from baremetal_lb.model.bgp import DynamicASN
 from baremetal_lb.model.net import Family, IPAddress
@@ -58,34 +62,47 @@ def attributes_of(spec: SessionSpec, attributes: Attributes) -> dict[str, tuple[
     return words
 
 
-def announce_body(spec: SessionSpec, family: Family, attributes: Attributes) -> str:
+def what_is_unwritable(spec: SessionSpec) -> str | None:
+    """Return which value of a session cannot be written down, None: all can. It is tried, so that nothing is decided twice."""
+    block = block_of(spec)
+    try:
+        neighbor_of(block)
+        probe(block.remote, spec.local_asn, block.peer_asn, spec.router_id)
+        for family in spec.families:
+            announce_body(spec, family, Attributes())
+    except Unwritable as error:
+        return str(error)
+    return None
+
+
+def announce_body(spec: SessionSpec, family: Family, attributes: Attributes) -> Phrase:
     """Return what stands between the peers and the prefixes of an announcement."""
-    words = [f"announce attributes next-hop {next_hop_of(spec, family)}"]
-    for name, values in attributes_of(spec, attributes).items():
-        words.append(f"{name} {values[0]}" if name in ("local-preference", "med") else f"{name} [ {' '.join(values)} ]")
-    return " ".join(words)
+    parts = [Phrase("announce", "attributes", "next-hop", next_hop_of(spec, family))]
+    for word, values in attributes_of(spec, attributes).items():
+        parts.append(Phrase(word, values[0]) if word in ("local-preference", "med") else Phrase(word, listed(values)))
+    return Phrase(*parts)
 
 
-def withdraw_body(family: Family) -> str:
+def withdraw_body(family: Family) -> Phrase:
     """Return what stands between the peers and the prefixes of a withdrawal."""
-    return f"withdraw attributes next-hop {_WITHDRAWN_NEXT_HOP[family]}"
+    return Phrase("withdraw", "attributes", "next-hop", _WITHDRAWN_NEXT_HOP[family])
 
 
-def routes_command(remotes: Sequence[IPAddress], body: str, prefixes: Iterable[Prefix]) -> str:
+def routes_command(remotes: Sequence[IPAddress], body: Phrase, prefixes: Iterable[Prefix]) -> Phrase:
     """Return one command for these peers and prefixes."""
-    selector = " , ".join(f"neighbor {remote}" for remote in remotes)
-    return f"{selector} {body} nlri {' '.join(map(str, prefixes))}"
+    return Phrase(alternatives(Phrase("neighbor", remote) for remote in remotes), body, "nlri", *prefixes)
 
 
-def end_of_rib(remote: IPAddress, family: Family) -> str:
+def end_of_rib(remote: IPAddress, family: Family) -> Phrase:
     """Return the command that tells a peer that it has all routes of a family (RFC 4724 §2)."""
-    return f"neighbor {remote} announce eor {family.value.lower()} unicast"
+    return Phrase("neighbor", remote, "announce", "eor", family.value.lower(), "unicast")
 
 
-def probe(remote: IPAddress, local_asn: int, peer_asn: int | None, router_id: IPv4Address) -> str:
+def probe(remote: IPAddress, local_asn: int, peer_asn: int | None, router_id: IPv4Address) -> Phrase:
     """Return a command that does nothing, and is an `error` if ExaBGP keeps no such session.
 
     It clears what was received of the peer, and nothing of that is ever kept. `show neighbor summary` cannot be asked instead: it
     fails as a whole while one peer's AS number is not known.
     """
-    return f"neighbor {remote} local-as {local_asn} peer-as {peer_asn or 'auto'} router-id {router_id} clear adj-rib in"
+    who = Phrase("neighbor", remote, "local-as", local_asn, "peer-as", peer_asn or "auto", "router-id", router_id)
+    return Phrase(who, "clear", "adj-rib", "in")

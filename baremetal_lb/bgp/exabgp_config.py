@@ -6,15 +6,18 @@ that flaps. End-of-RIB is ours to send (`manual-eor`), since ExaBGP sends its ow
 
 A block is told apart by more than ExaBGP compares when it reloads (it overlooks `source-interface` and `nexthop`, and for others it
 re-establishes the session by itself); therefore the driver never changes a block in place, but removes the old one, then adds the new.
+
+The file is a tree of ``exabgp_text``, whose words have a closed alphabet: no value can end its statement.
 """
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from baremetal_lb.bgp.exabgp_text import Node, Phrase, Section, Statement, in_base64, listed, name, text_of
 from baremetal_lb.bgp.session import SessionSpec, TtlMode
 from baremetal_lb.model.bgp import DynamicASN
 from baremetal_lb.model.net import Family, IPAddress
+from baremetal_lb.model.text import INTERFACE_NAME, PASSWORD
 
 RESTART_TIME_S = 30
 """How long a router keeps our routes while ExaBGP is away (RFC 4724 §3)."""
@@ -22,7 +25,7 @@ RESTART_TIME_S = 30
 HELPER = "speaker"
 """Name of the API helper in the configuration."""
 
-_FAMILIES = ((Family.IPV4, "ipv4 unicast"), (Family.IPV6, "ipv6 unicast"))
+_FAMILIES = ((Family.IPV4, "ipv4"), (Family.IPV6, "ipv6"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,63 +50,76 @@ def block_of(spec: SessionSpec, learned_asn: int | None = None) -> Block:
 
 
 def render(blocks: Iterable[Block], helper: str) -> str:
-    """Return the whole file. ``helper`` is the command line of the API helper."""
-    parts = [f"process {HELPER} {{\n    run {helper};\n    encoder json;\n}}\n"]
-    parts += [_neighbor(block) for block in sorted(blocks, key=lambda block: (block.remote.version, int(block.remote)))]
-    return "\n".join(parts)
+    """Return the whole file. ``helper`` is the command line of the API helper, words without spaces.
+
+    Raises:
+        Unwritable: a value is outside its alphabet (``exabgp_text``).
+    """
+    process = _section("process", HELPER, body=[_statement("run", *helper.split()), _statement("encoder", "json")])
+    ordered = sorted(blocks, key=lambda block: (block.remote.version, int(block.remote)))
+    return text_of([process, *map(neighbor_of, ordered)])
 
 
-def _neighbor(block: Block) -> str:
+def neighbor_of(block: Block) -> Section:
+    """Return how one session is written down.
+
+    Raises:
+        Unwritable: a value of it cannot be; the others of a file are written without it.
+    """
     spec = block.spec
-    lines = [
-        f"router-id {spec.router_id};",
-        f"local-address {spec.local or 'auto'};",
-        f"local-as {spec.local_asn};",
-        f"peer-as {block.peer_asn or 'auto'};",
-        f"hold-time {spec.hold_time_s};",
+    body = [
+        _statement("router-id", spec.router_id),
+        _statement("local-address", spec.local or "auto"),
+        _statement("local-as", spec.local_asn),
+        _statement("peer-as", block.peer_asn or "auto"),
+        _statement("hold-time", spec.hold_time_s),
         *_transport(spec),
-        "manual-eor true;",
-        "adj-rib-out true;",
-        "family {",
-        *(f"    {text};" for family, text in _FAMILIES if family in spec.families),
-        "}",
-        "capability {",
-        "    asn4 enable;",
-        "    route-refresh enable;",
-        *([f"    graceful-restart {RESTART_TIME_S};"] if spec.is_graceful_restart else []),
-        *(["    nexthop enable;"] if spec.has_extended_next_hop else []),
-        "}",
-        *(["nexthop {", "    ipv4 unicast ipv6;", "}"] if spec.has_extended_next_hop else []),
-        "api {",
-        f"    processes [ {HELPER} ];",
-        "    neighbor-changes;",
-        "    negotiated;",
-        "    fsm;",
-        "    receive {",
-        "        parsed;",
-        "        open;",
-        "        notification;",
-        "    }",
-        "    send {",
-        "        parsed;",
-        "        notification;",
-        "    }",
-        "}",
+        _statement("manual-eor", "true"),
+        _statement("adj-rib-out", "true"),
+        _section("family", body=[_statement(word, "unicast") for family, word in _FAMILIES if family in spec.families]),
+        _section("capability", body=_capabilities(spec)),
+        *([_section("nexthop", body=[_statement("ipv4", "unicast", "ipv6")])] if spec.has_extended_next_hop else []),
+        _section("api", body=_api()),
     ]
-    return f"neighbor {block.remote} {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
+    return _section("neighbor", block.remote, body=body)
 
 
-def _transport(spec: SessionSpec) -> list[str]:
-    lines = []
+def _section(*words: str | IPAddress, body: Iterable[Node]) -> Section:
+    return Section(Phrase(*words), tuple(body))
+
+
+def _statement(*words: str | int | IPAddress | Phrase) -> Statement:
+    return Statement(Phrase(*words))
+
+
+def _capabilities(spec: SessionSpec) -> list[Node]:
+    return [
+        _statement("asn4", "enable"),
+        _statement("route-refresh", "enable"),
+        *([_statement("graceful-restart", RESTART_TIME_S)] if spec.is_graceful_restart else []),
+        *([_statement("nexthop", "enable")] if spec.has_extended_next_hop else []),
+    ]
+
+
+def _api() -> list[Node]:
+    return [
+        _statement("processes", listed([HELPER])),
+        *map(_statement, ("neighbor-changes", "negotiated", "fsm")),
+        _section("receive", body=map(_statement, ("parsed", "open", "notification"))),
+        _section("send", body=map(_statement, ("parsed", "notification"))),
+    ]
+
+
+def _transport(spec: SessionSpec) -> list[Node]:
+    found: list[Node] = []
     if spec.port != 179:
-        lines.append(f"connect {spec.port};")
+        found.append(_statement("connect", spec.port))
     if spec.interface is not None:
-        lines.append(f"source-interface {spec.interface};")
+        found.append(_statement("source-interface", name(spec.interface, INTERFACE_NAME, "interface")))
     if spec.ttl is TtlMode.SINGLE_HOP:
-        lines.append("outgoing-ttl 1;")
+        found.append(_statement("outgoing-ttl", 1))
     elif spec.ttl is TtlMode.SECURITY:
-        lines += ["outgoing-ttl 255;", "incoming-ttl 255;"]
+        found += [_statement("outgoing-ttl", 255), _statement("incoming-ttl", 255)]
     if spec.password is not None:
-        # In base64 no character of a password can end the string, or mean something to the parser.
-        lines += [f'md5-password "{base64.b64encode(spec.password.encode()).decode()}";', "md5-base64 true;"]
-    return lines
+        found += [_statement("md5-password", in_base64(spec.password, PASSWORD, "password")), _statement("md5-base64", "true")]
+    return found

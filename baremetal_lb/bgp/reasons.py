@@ -39,5 +39,6 @@ class SessionReason(Reason):
     NoRouterHeard = "No router was heard on the interface; an unnumbered session needs its Router Advertisements."
     NoSourceAddress = "The node has no address to call the peer from."
     NoPassword = "The password is not known: its Secret could not be read."  # a sentence, not a password
+    NotWritable = "A value of the session is outside the alphabet of what is written into ExaBGP's configuration."
     HeldDownByBFD = "BFD has seen the path to the peer fail; the session is held down until BFD is up again, or the limit is over."
     AddressTaken = "Another peer on this node has the same address; ExaBGP keeps one session for each."

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
+from baremetal_lb.bgp.exabgp_commands import what_is_unwritable
 from baremetal_lb.bgp.reasons import SessionReason
 from baremetal_lb.bgp.session import SessionSpec, TtlMode
 from baremetal_lb.model.bgp import BGPPeer
@@ -49,7 +50,7 @@ def session_of(peer: BGPPeer, node: NodeView, around: NodeSurroundings) -> Sessi
         return SessionReason.NoSourceAddress
     is_link_local = isinstance(remote, IPv6Address) and remote.is_link_local
     next_hops = _next_hops(peer, node, local)
-    return SessionSpec(
+    spec = SessionSpec(
         peer=peer.name,
         remote=remote,
         local_asn=peer.my_asn,
@@ -67,6 +68,8 @@ def session_of(peer: BGPPeer, node: NodeView, around: NodeSurroundings) -> Sessi
         has_extended_next_hop=Family.IPV4 in next_hops and next_hops[Family.IPV4].version == 6,
         next_hops=tuple(sorted(next_hops.items(), key=lambda entry: entry[0].value)),
     )
+    # Here too, not in the driver alone: what is no session is not watched by BFD either.
+    return spec if what_is_unwritable(spec) is None else SessionReason.NotWritable
 
 
 def _local(peer: BGPPeer, node: NodeView, around: NodeSurroundings, remote: IPAddress) -> IPAddress | None:

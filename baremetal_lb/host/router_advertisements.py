@@ -129,7 +129,7 @@ class _Link:
         """See that all is as it was, and send what is due."""
         try:
             index = socket.if_nametoindex(self._name)
-        except OSError:
+        except (OSError, ValueError):  # none is called so, or none can be
             index = 0
         if index != self._index:
             self.close()

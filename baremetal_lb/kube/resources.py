@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from baremetal_lb.model.ids import Identity
 
@@ -33,8 +34,9 @@ class Resource:
         """Return the path of a collection (no name; no namespace: of all namespaces), of an object or of its subresource."""
         parts = ["/apis" if self.group else "/api", self.api_version]
         if namespace and self.is_namespaced:
-            parts += ["namespaces", namespace]
-        parts += [self.plural, name, subresource]
+            parts += ["namespaces", quote(namespace, safe=":")]
+        # A name that some object refers to is anybody's text, and must not lead to another path.
+        parts += [self.plural, quote(name, safe=":"), subresource]
         return "/".join(part for part in parts if part)
 
 

@@ -17,14 +17,17 @@ each waits for what it needs. Nothing here does input or output; ``render`` says
 What a router cannot do is refused with RouterCannot rather than left out: a lab or a test that asks for BFD is not served without.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from baremetal_lb.lab import router_bird, router_frr, router_gobgp
 from baremetal_lb.lab.router_spec import RouterCannot, RouterKind, RouterPlan, RouterProcess, RouterSession, RouterSpec
+from baremetal_lb.model.text import INTERFACE_NAME, OBJECT_NAME, PASSWORD
 
 __all__ = ["RouterCannot", "RouterKind", "RouterPlan", "RouterProcess", "RouterSession", "RouterSpec", "control_command", "render"]
 
+_SESSION_NAME = re.compile("[A-Za-z0-9_]{1,64}", re.ASCII)
 _RENDERERS = {RouterKind.FRR: router_frr.render, RouterKind.BIRD: router_bird.render, RouterKind.GOBGP: router_gobgp.render}
 
 
@@ -54,13 +57,17 @@ def control_command(kind: RouterKind, directory: Path, command: Sequence[str]) -
 
 def _check(spec: RouterSpec) -> None:
     names = [session.name for session in spec.sessions]
-    if len(set(names)) != len(names) or not all(name.replace("_", "a").isalnum() for name in names):
+    if len(set(names)) != len(names) or not all(map(_SESSION_NAME.fullmatch, names)):
         raise ValueError(f"sessions are named uniquely, by letters, digits and underscores: {names}")
     for session in spec.sessions:
         if session.remote is None and session.interface is None:
             raise ValueError(f"session {session.name} has neither address nor interface")
+        if session.interface is not None and not INTERFACE_NAME.admits(session.interface):
+            raise ValueError(f"the interface of session {session.name} has no such name. {INTERFACE_NAME.sentence}")
+        if session.bfd is not None and not OBJECT_NAME.admits(session.bfd.name):
+            raise ValueError(f"the BFD profile of session {session.name} has no such name. {OBJECT_NAME.sentence}")
         password = session.password
-        if password is not None and (not password.isprintable() or any(character in '"\\ ' for character in password)):
+        if password is not None and (not PASSWORD.admits(password) or any(character in '"\\ ' for character in password)):
             raise ValueError(f"the password of session {session.name} has characters that configurations of routers cannot hold")
         if session.has_ttl_security and session.is_multihop:
             raise ValueError(f"session {session.name} is to be of one hop and of many")

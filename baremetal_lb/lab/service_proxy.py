@@ -11,7 +11,7 @@ API server is away, the last programmes stay in the kernel, and they stay when t
 import asyncio
 import sys
 from contextlib import suppress
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import structlog
@@ -45,9 +45,10 @@ class _Metadata(_Record):
 
 
 class _Port(_Record):
-    port: int | None = None
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     name: str | None = None
-    protocol: str | None = None
+    # What stands in a rule is one of these words, a number, or an address: a rule that nft refuses would keep all others from being made.
+    protocol: Literal["TCP", "UDP", "SCTP"] | None = None
 
     @property
     def served(self) -> ServedPort | None:

@@ -22,4 +22,7 @@ class Reason(Enum):
 
 
 class InvariantViolation(AssertionError):
-    """We are wrong: a rule that this program keeps by itself was found broken. Never caught; survives ``python -O``."""
+    """We are wrong: a rule that this program keeps by itself was found broken. Survives ``python -O``.
+
+    Never caught; but for kinds of it that say at which place, and what is given up there.
+    """

@@ -8,6 +8,7 @@ import pytest
 from baremetal_lb.api.crds import render
 from baremetal_lb.api.kinds import KIND_BY_NAME
 from baremetal_lb.model.ids import BAREMETAL_LB, METALLB
+from tests.support.texts import HOSTILE_NAMES, HOSTILE_PASSWORDS, NAMES, PASSWORDS
 from tests.support.wait import until
 
 pytestmark = pytest.mark.kube
@@ -241,12 +242,17 @@ RULES = {
         "password and passwordSecret are mutually exclusive",
         {**PEER, "password": "x", "passwordSecret": {}},
     ),
-    "a password with a line break": ("BGPPeer", {**PEER, "password": "x\n"}, "must have no line break", {**PEER, "password": "x y!"}),
-    "a VRF with a carriage return": ("BGPPeer", {**PEER, "vrf": "a\rb"}, "must have no line break", {**PEER, "vrf": "red"}),
+    "a password with a line break": (
+        "BGPPeer",
+        {**PEER, "password": "x\n"},
+        "A password has 1 to 80 printable characters of ASCII",
+        {**PEER, "password": "x y!"},
+    ),
+    "a VRF with a carriage return": ("BGPPeer", {**PEER, "vrf": "a\rb"}, "spec.vrf in body should match", {**PEER, "vrf": "red"}),
     "an interface with a line break": (
         "BGPPeer",
         {"myASN": 1, "peerASN": 2, "interface": "a\nb"},
-        "must have no line break",
+        "spec.interface in body should match",
         {"myASN": 1, "peerASN": 2, "interface": "eth0.7"},
     ),
     "an IPv6 router id": (
@@ -381,6 +387,37 @@ def test_an_entry_of_the_ledger_can_only_be_named_after_its_address(api, kube_na
 
 def test_an_entry_of_the_ledger_needs_an_address(api, kube_namespace):
     assert "address must be an IP address" in str(create(api, kube_namespace, "IPAllocation", {**ENTRY, "address": "x"}))
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE_NAMES if name != "a million"])
+def test_the_api_server_takes_no_name_of_an_interface_outside_its_alphabet(api, kube_namespace, name):
+    text = HOSTILE_NAMES[name]
+    unnumbered = {"myASN": 1, "peerASN": 2, "interface": text}
+    for kind, spec, field in (
+        ("BGPPeer", {**PEER, "vrf": text}, "spec.vrf"),
+        ("BGPPeer", unnumbered, "spec.interface"),
+        ("L2Advertisement", {"interfaces": [text]}, "spec.interfaces[0]"),
+    ):
+        for group in (BAREMETAL_LB.group, METALLB.group):
+            assert field in str(create(api, kube_namespace, kind, spec, group=group))
+
+
+@pytest.mark.parametrize("name", HOSTILE_PASSWORDS)
+def test_the_api_server_refuses_a_password_outside_its_alphabet_without_quoting_it(api, kube_namespace, name):
+    for version in ("v1beta2", "v1beta1"):
+        message = str(
+            create(api, kube_namespace, "BGPPeer", {**PEER, "password": HOSTILE_PASSWORDS[name]}, group=METALLB.group, version=version)
+        )
+        assert "spec.password" in message
+        assert "hunter2" not in message
+
+
+def test_the_api_server_takes_what_nodes_and_routers_have_and_an_empty_text_for_none(api, kube_namespace):
+    empty = {"vrf": "", "interface": "", "password": "", "passwordSecret": {"name": ""}, "bfdProfile": ""}
+    specs = [{**PEER, **empty}, *({**PEER, "vrf": name} for name in NAMES), *({**PEER, "password": text} for text in PASSWORDS)]
+    for group in (BAREMETAL_LB.group, METALLB.group):
+        assert [create(api, kube_namespace, "BGPPeer", spec, group=group) for spec in specs] == [None] * len(specs)
+        assert create(api, kube_namespace, "L2Advertisement", {"interfaces": list(NAMES)}, group=group) is None
 
 
 def test_every_rule_of_the_definitions_is_tried_here():

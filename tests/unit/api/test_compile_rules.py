@@ -237,10 +237,10 @@ FAULTS = {
     "a connect time of 0": ([peer(connectTime="0s")], ("BGPPeer/router", "spec.connectTime", "InvalidTimers")),
     "an interface with a line break": (
         [peer(peerAddress=None, interface="eth0\nrouter bgp 666")],
-        ("BGPPeer/router", "spec.interface", "InvalidText"),
+        ("BGPPeer/router", "spec.interface", "InvalidInterfaceName"),
     ),
-    "a password with a line break": ([peer(password="x\n")], ("BGPPeer/router", "spec.password", "InvalidText")),
-    "a VRF with a carriage return": ([peer(vrf="vrf\r")], ("BGPPeer/router", "spec.vrf", "InvalidText")),
+    "a password with a line break": ([peer(password="x\n")], ("BGPPeer/router", "spec.password", "InvalidPassword")),
+    "a VRF with a carriage return": ([peer(vrf="vrf\r")], ("BGPPeer/router", "spec.vrf", "InvalidInterfaceName")),
     "two passwords": (
         [peer(password="x", passwordSecret={"name": "key"})],
         ("BGPPeer/router", "spec.passwordSecret", "ConflictingPassword"),

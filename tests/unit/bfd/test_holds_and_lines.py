@@ -77,7 +77,10 @@ def test_lines_say_what_was_put_in():
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"[]", b'{"want":[{}]}', encode_want([replace(TOR, desired_min_tx=1)]), encode_want([TOR]).replace(b"198.51.100.1", b"x")],
+    [
+        *(b"", b"[]", b'{"want":[{}]}', encode_want([replace(TOR, desired_min_tx=1)]), encode_want([TOR]).replace(b"198.51.100.1", b"x")),
+        *(encode_want([replace(TOR, interface=name)]) for name in ("", "a" * 16, "eth0\0", "../eth0", "eth0\n")),
+    ],
 )
 def test_a_line_that_is_none_is_refused(line: bytes):
     with pytest.raises(MalformedLine):

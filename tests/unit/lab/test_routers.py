@@ -42,6 +42,13 @@ def test_a_password_is_in_the_configuration_and_in_nothing_that_is_printed(kind:
         ({"password": "a b"}, "password"),
         ({"remote": None}, "neither address nor interface"),
         ({"name": "node-1"}, "letters"),
+        ({"name": "n\u043ede1"}, "letters"),
+        ({"name": "node1\n"}, "letters"),
+        ({"password": "a\nb"}, "password"),
+        ({"password": "p\u00e4ss"}, "password"),
+        ({"interface": 'eth0";'}, "interface"),
+        ({"interface": "eth0\n"}, "interface"),
+        ({"bfd": BFDProfile("fast\n")}, "BFD profile"),
         ({"has_ttl_security": True, "is_multihop": True}, "one hop"),
     ],
 )

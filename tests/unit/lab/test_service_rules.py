@@ -1,9 +1,11 @@
 """The nftables programme of a node, as a text."""
 
+import json
 from ipaddress import ip_address
 
 import pytest
 
+from baremetal_lb.kube.records import DecodeError
 from baremetal_lb.lab.service_proxy import decode_service, decode_slice
 from baremetal_lb.lab.service_rules import Endpoint, EndpointSlice, ServedPort, ServedService, render
 from baremetal_lb.model.ids import ObjectKey
@@ -75,3 +77,12 @@ def test_conditions_that_are_absent_mean_ready() -> None:
     piece = decode_slice(data)
     assert piece.service == KEY
     assert [(each.is_ready, each.is_usable) for each in piece.endpoints] == [(True, True)]
+
+
+@pytest.mark.parametrize("port", [{"port": 99999}, {"port": 0}, {"port": "80; flush ruleset"}, {"port": 80, "protocol": "tcp }"}], ids=str)
+def test_a_port_that_no_rule_can_have_is_refused_where_it_is_read(port: dict):
+    metadata = {"name": "web", "namespace": "shop"}
+    with pytest.raises(DecodeError):
+        decode_service(json.dumps({"metadata": metadata, "spec": {"type": "LoadBalancer", "ports": [port]}}).encode())
+    with pytest.raises(DecodeError):
+        decode_slice(json.dumps({"metadata": metadata, "ports": [port]}).encode())
