@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from baremetal_lb.cli.live import Cluster, Object, fetch_object
+from baremetal_lb.cli.output import complain, confirm, say
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.resources import Resource
 
@@ -60,9 +61,9 @@ class Change:
         return await transport.request("DELETE", path, body=options)
 
 
-def refuse(sentence: str, *, code: int = CONFLICT) -> typer.Exit:
-    """Print why not, and return what ends the program."""
-    typer.echo(f"Error: {sentence}", err=True)
+def refuse(sentence: str, *more: str, code: int = CONFLICT) -> typer.Exit:
+    """Print why not, each on a line of its own, and return what ends the program."""
+    complain(f"Error: {sentence}", *more)
     return typer.Exit(code)
 
 
@@ -80,7 +81,7 @@ def carry_out(
     if not dry_run and not yes:
         if not sys.stdin.isatty():
             raise refuse("nobody is there to ask; add --yes to go on, or --dry-run to see what the API server says", code=USAGE)
-        typer.confirm("Go on?", abort=True)
+        confirm("Go on?")
     for attempt in range(TRIES):
         sending = changes
         conflict = cluster.run(lambda transport: _send_all(transport, sending, dry_run=dry_run))  # noqa: B023 - it runs at once
@@ -88,11 +89,11 @@ def carry_out(
             return
         renewed = renew() if renew is not None and attempt < TRIES - 1 else None
         if renewed is None:
-            raise refuse(conflict)
+            raise refuse(*conflict)
         changes = renewed
 
 
-async def _send_all(transport: "Transport", changes: list[Change], *, dry_run: bool) -> str | None:
+async def _send_all(transport: "Transport", changes: list[Change], *, dry_run: bool) -> tuple[str, ...] | None:
     """Send changes one after the other until one meets a conflict; return what is to be said of it, None when all is done."""
     done: list[str] = []
     for change in changes:
@@ -100,12 +101,12 @@ async def _send_all(transport: "Transport", changes: list[Change], *, dry_run: b
             await change.send(transport, dry_run=dry_run)
         except KubeError as error:
             if done and not dry_run:
-                typer.echo(f"Only a part was done: {', '.join(done)}; the rest was not.", err=True)
+                complain(f"Only a part was done: {', '.join(done)}; the rest was not.")
             if isinstance(error, ApiError) and (error.status == 409 or (error.is_not_found and change.verb != "created")):
                 return _conflict(change, error)
             raise
         done.append(f"{change.resource.plural}/{change.name} {change.verb}")
-        typer.echo(f"{done[-1]}{' (dry run)' if dry_run else ''}")
+        say(f"{done[-1]}{' (dry run)' if dry_run else ''}")
     return None
 
 
@@ -135,10 +136,10 @@ def preconditions(item: Object) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": given}
 
 
-def _conflict(change: Change, error: ApiError) -> str:
+def _conflict(change: Change, error: ApiError) -> tuple[str, ...]:
     where, in_namespace = f"{change.resource.plural}/{change.name}", f" -n {change.namespace}" if change.namespace else ""
     if change.verb == "created":
-        return f"{where} is there already; it was not made\n`kubectl get {where}{in_namespace} -o yaml` shows it."
+        return f"{where} is there already; it was not made", f"`kubectl get {where}{in_namespace} -o yaml` shows it."
     if error.is_not_found:
-        return f"{where} was deleted by somebody else in between; there is nothing left to change"
-    return f"{where} was changed by somebody else in between; it was left as it is\n{error.message}\nLook at it again, and try again."
+        return (f"{where} was deleted by somebody else in between; there is nothing left to change",)
+    return f"{where} was changed by somebody else in between; it was left as it is", error.message, "Look at it again, and try again."

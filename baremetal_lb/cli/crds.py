@@ -1,6 +1,5 @@
 """``bmlb crds``: print the custom resource definitions, or write them to a directory, one file each."""
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from baremetal_lb.api.crds import file_name, render, to_yaml
+from baremetal_lb.cli.output import print_json, say
 from baremetal_lb.model.ids import IDENTITIES
 
 app = typer.Typer(add_completion=False)
@@ -39,9 +39,9 @@ def crds(
     definitions = render(IDENTITIES[identity.value])
     if directory is None:
         if output is Output.YAML:
-            typer.echo(to_yaml(definitions), nl=False)
+            say(*to_yaml(definitions).splitlines())
         else:
-            typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": definitions}, indent=2))
+            print_json({"apiVersion": "v1", "kind": "List", "items": definitions})
         return
     directory.mkdir(parents=True, exist_ok=True)
     wanted = {file_name(crd): to_yaml([crd]) for crd in definitions}
@@ -50,4 +50,4 @@ def crds(
             path.unlink()
     for name, text in wanted.items():
         (directory / name).write_text(text, encoding="utf-8")
-    typer.echo(f"{len(wanted)} definitions written to {directory}")
+    say(f"{len(wanted)} definitions written to {directory}")

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
 import yaml
 
 from baremetal_lb.cli.change import USAGE, refuse
-from baremetal_lb.cli.output import PROBLEM_FOUND
+from baremetal_lb.cli.output import PROBLEM_FOUND, complain, to_yaml
 
 
 @contextmanager
@@ -29,7 +28,7 @@ def edited(document: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
         typer.Exit: 2 there is no editor, 1 it failed or what was written is no document; the sentence has been printed.
     """
     descriptor, place = tempfile.mkstemp(prefix=f"{name}-", suffix=".yaml")
-    path, before = Path(place), yaml.safe_dump(document, sort_keys=False)
+    path, before = Path(place), to_yaml(document)
     os.close(descriptor)
     path.write_text(before, encoding="utf-8")
     try:
@@ -39,7 +38,7 @@ def edited(document: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
         if path.read_text(encoding="utf-8") == before:
             path.unlink()
         else:
-            typer.echo(f"What you wrote is kept in {path}", err=True)
+            complain(f"What you wrote is kept in {path}")
         raise
     path.unlink()
 
@@ -48,7 +47,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise refuse(f"what was written is no YAML: {error}", code=PROBLEM_FOUND) from error
+        raise refuse("what was written is no YAML:", *str(error).split("\n"), code=PROBLEM_FOUND) from error
     if not isinstance(document, dict):
         raise refuse("what was written is no object with fields; nothing was done", code=PROBLEM_FOUND)
     return document
@@ -59,7 +58,7 @@ def _run_editor(path: Path) -> None:
     try:
         code = subprocess.run([*shlex.split(command), str(path)], check=False).returncode
     except (OSError, ValueError) as error:
-        said = f"the editor {command!r} cannot be run: {error}\nName another one in EDITOR, or change by options."
-        raise refuse(said, code=USAGE) from None
+        said = f"the editor {command!r} cannot be run: {error}", "Name another one in EDITOR, or change by options."
+        raise refuse(*said, code=USAGE) from None
     if code:
         raise refuse(f"the editor {command!r} ended with code {code}; nothing was done", code=PROBLEM_FOUND)

@@ -31,9 +31,11 @@ def print_explanation(document: Document, console: Console) -> None:
     _routes(document["bgp"], console)
     if condition := document["condition"]:
         since = f" since {condition['since']}" if condition["since"] else ""
-        say(f"\nCondition Satisfied: {condition['status']} ({condition['reason']}){since}. {condition['message']}")
+        say("")
+        say(f"Condition Satisfied: {condition['status']} ({condition['reason']}){since}. {condition['message']}")
     if document["events"]:
-        say("\nEvents:")
+        say("")
+        say("Events:")
     for event in document["events"]:
         say(f"  {event['at']}  {event['reason']}: {event['message']}")
 
@@ -65,12 +67,14 @@ def _endpoints(document: Document, console: Console) -> None:
         f"{each['node']} {each['ready']} ready" + (f", {each['terminating']} terminating" if each["terminating"] else "")
         for each in document["endpoints"]
     ]
-    console.print(f"\nEndpoints (externalTrafficPolicy {document['external_traffic_policy']}): {'; '.join(counts) or 'none'}", markup=False)
+    console.print()
+    console.print(f"Endpoints (externalTrafficPolicy {document['external_traffic_policy']}): {'; '.join(counts) or 'none'}", markup=False)
 
 
 def _layer2(each: Document, console: Console) -> None:
     by = ", ".join(map(_announcer, each["announced_by"])) or "nobody"
-    console.print(f"\nLayer 2, {each['ip']}: announced by {by}. {each['message']}".rstrip(), markup=False, soft_wrap=True)
+    console.print()
+    console.print(f"Layer 2, {each['ip']}: announced by {by}. {each['message']}".rstrip(), markup=False, soft_wrap=True)
     notes = [f"preferred by the ledger: {each['preferred']}"] if each["preferred"] else []
     notes += [f"L2Advertisements: {', '.join(each['advertisements'])}"] if each["advertisements"] else []
     if notes:
@@ -94,7 +98,8 @@ def _routes(routes: list[Document], console: Console) -> None:
     if not routes:
         return
     names = sorted({name for route in routes for name in route["advertisements"]})
-    console.print(f"\nBGP (BGPAdvertisements: {', '.join(names) or 'none'}):", markup=False, soft_wrap=True)
+    console.print()
+    console.print(f"BGP (BGPAdvertisements: {', '.join(names) or 'none'}):", markup=False, soft_wrap=True)
     table = make_table("  IP", "NODE", "PEER", "ADVERTISED", "SESSION", "WHY NOT")
     for route in routes:
         for peer in route["peers"] or [None]:

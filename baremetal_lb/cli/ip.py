@@ -16,7 +16,7 @@ import typer
 from baremetal_lb.api.names import entry_name
 from baremetal_lb.cli.ip_change import Address, fetch_gone, parse_ip, release, reserve, unreserve
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all, fetch_object
-from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document
+from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document, say
 from baremetal_lb.ipam.places import Places
 from baremetal_lb.kube.resources import ours
 from baremetal_lb.model.configuration import Configuration
@@ -82,7 +82,7 @@ def list_entries(
     ]
     if output is Output.NAME:
         for row in rows:
-            typer.echo(f"ipallocation/{entry_name(parse_address(row.ip))}")
+            say(f"ipallocation/{entry_name(parse_address(row.ip))}")
     elif output.is_document:
         print_document({"entries": [row_document(row) for row in rows]}, output)
     else:
@@ -112,10 +112,10 @@ def who(
         told = None if row is None else {**row_document(row), "gone": list(look.gone)}
         print_document({"ip": str(address), "entry": told, "announced_by": announced, "place": place}, output)
     elif row is None:
-        typer.echo(f"{address} is nobody's. {place}")
+        say(f"{address} is nobody's. {place}")
     elif output is Output.NAME:
         for service in row.services:
-            typer.echo(service)
+            say(service)
     else:
         _print_answer(row, place, announced, look.gone)
     if row is None:
@@ -136,7 +136,7 @@ def _print_answer(row: EntryRow, place: str, announced: list[str], gone: tuple[s
         ("Since", row.since or "unknown"),
         ("Ledger of", row.owner),
     ):
-        typer.echo(f"{label + ':':<22}{text}")
+        say(f"{label + ':':<22}{text}")
 
 
 for command in (reserve, unreserve, release):

@@ -14,7 +14,7 @@ from baremetal_lb.cli.change import Change, DryRun, Yes, carry_out, fetch_one, i
 from baremetal_lb.cli.judgement import foresee_change, judge
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_object
 from baremetal_lb.cli.manifest import ref_of, with_object
-from baremetal_lb.cli.output import PROBLEM_FOUND
+from baremetal_lb.cli.output import PROBLEM_FOUND, say
 from baremetal_lb.cli.snapshot import fetch_all_objects
 from baremetal_lb.kube.resources import SERVICES, ours
 from baremetal_lb.model.ids import ObjectKey, ObjectRef
@@ -50,23 +50,23 @@ def reserve(
     before = fetch_all_objects(cluster)
     made_name = name or _reservation_name(for_namespace, service, addresses[0])
     whom = f"Service {for_namespace}/{service}" if service else f"Services of namespace {for_namespace}"
-    typer.echo(f"IPReservation {made_name} will keep {', '.join(addresses)} for {whom}")
+    say(f"IPReservation {made_name} will keep {', '.join(addresses)} for {whom}")
     spec: dict[str, Any] = {"addresses": list(addresses), "namespace": for_namespace}
     spec |= {"serviceName": service} if service else {}
     spec |= {"reason": reason} if reason else {}
     body = {"apiVersion": resource.api_version, "kind": "IPReservation", "metadata": {"name": made_name}, "spec": spec}
     if any(ref_of(item) == ref_of(body) for item in before):
-        raise refuse(f"IPReservation {made_name} is there already\n--name gives another name, `bmlb ip unreserve {made_name}` ends it.")
+        raise refuse(f"IPReservation {made_name} is there already", f"--name gives another name, `bmlb ip unreserve {made_name}` ends it.")
     foresight = foresee_change(cluster, None, before, with_object(before, body))
     for entry in foresight.before.cluster.entries:
         if any(entry.address in each for each in ranges):
             users = ", ".join(str(user.key) for user in entry.services)
             others = [user for user in entry.services if user.key.namespace != for_namespace or service not in ("", user.key.name)]
-            typer.echo(f"  {entry.address} is used by {users or 'nobody, but held'}{', who keeps it' if others else ''}")
+            say(f"  {entry.address} is used by {users or 'nobody, but held'}{', who keeps it' if others else ''}")
     if not any(each.overlaps(span) for each in ranges for pool in foresight.before.cluster.configuration.pools for span in pool.ranges):
-        typer.echo("  none of it is in a pool: only external IPs of Services are admitted by it")
+        say("  none of it is in a pool: only external IPs of Services are admitted by it")
     if not any(ref_of(item) == ObjectRef("Namespace", ObjectKey("", for_namespace)) for item in before):
-        typer.echo(f"  there is no namespace {for_namespace!r} yet")
+        say(f"  there is no namespace {for_namespace!r} yet")
     judge(cluster, foresight, [body], renumber=True)
     carry_out(cluster, [Change("created", resource, made_name, body=body)], dry_run=dry_run, yes=yes)
 
@@ -86,8 +86,8 @@ def unreserve(
     resource = ours(cluster.identity, "ipreservations")
     found = fetch_one(cluster, resource, name)
     if found is None:
-        raise refuse(f"there is no IPReservation {name!r}\n`kubectl get ipreservations` shows them.", code=PROBLEM_FOUND)
-    typer.echo(f"IPReservation {name} will be deleted: {', '.join(found['spec']['addresses'])} for {found['spec']['namespace']}")
+        raise refuse(f"there is no IPReservation {name!r}", "`kubectl get ipreservations` shows them.", code=PROBLEM_FOUND)
+    say(f"IPReservation {name} will be deleted: {', '.join(found['spec']['addresses'])} for {found['spec']['namespace']}")
 
     def renew() -> list[Change] | None:
         now = fetch_one(cluster, resource, name)
@@ -113,26 +113,26 @@ def release(
     resource = ours(cluster.identity, "ipallocations")
     entry = fetch_one(cluster, resource, entry_name(address))
     if entry is None:
-        raise refuse(f"{address} is not in the ledger\n`bmlb ip who {address}` tells where it stands.", code=PROBLEM_FOUND)
+        raise refuse(f"{address} is not in the ledger", f"`bmlb ip who {address}` tells where it stands.", code=PROBLEM_FOUND)
     owner = entry["spec"].get("owner")
     if owner != cluster.owner:
         raise refuse(
-            f"{address} is in the ledger of install {owner}, not of {cluster.owner}\n"
-            "--namespace and --identity say which install is meant; each gives back its own."
+            f"{address} is in the ledger of install {owner}, not of {cluster.owner}",
+            "--namespace and --identity say which install is meant; each gives back its own.",
         )
     gone = cluster.run(lambda transport: fetch_gone(transport, entry))
     for user in entry["spec"].get("services") or ():
         key = f"{user['namespace']}/{user['name']}"
         if user not in gone:
             raise refuse(
-                f"Service {key} uses {address}; it gives it back when it is deleted, or asks for another one\n"
+                f"Service {key} uses {address}; it gives it back when it is deleted, or asks for another one",
                 f"`kubectl delete service -n {user['namespace']} {user['name']}`, or `kubectl annotate service -n {user['namespace']} "
-                f"{user['name']} {cluster.identity.prefix}loadBalancerIPs=OTHER_IP`"
+                f"{user['name']} {cluster.identity.prefix}loadBalancerIPs=OTHER_IP`",
             )
-        typer.echo(f"Service {key} is in the entry and is gone")
+        say(f"Service {key} is in the entry and is gone")
     held = entry["spec"].get("heldFor")
     held_for = f", held for {held['namespace']}/{held['name']} until {held['until']}" if held else ""
-    typer.echo(f"{address} of pool {entry['spec'].get('pool') or 'none'}{held_for} will be given back")
+    say(f"{address} of pool {entry['spec'].get('pool') or 'none'}{held_for} will be given back")
     carry_out(cluster, [Change("deleted", resource, entry_name(address), body=preconditions(entry))], dry_run=dry_run, yes=yes)
 
 

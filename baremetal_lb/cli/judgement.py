@@ -65,8 +65,8 @@ def judge(cluster: Cluster, foresight: "Foresight", changed: Sequence[Object], *
     lost += [_counted(foreign, "IP is another install's", "IPs are another install's")] if foreign else []
     if lost and not renumber:
         raise refuse(
-            f"{' and '.join(lost)}, see above; nothing was done\n"
-            f"`bmlb pool drain {pool}` gives out nothing new while they keep theirs; --renumber does it all the same."
+            f"{' and '.join(lost)}, see above; nothing was done",
+            f"`bmlb pool drain {pool}` gives out nothing new while they keep theirs; --renumber does it all the same.",
         )
 
 

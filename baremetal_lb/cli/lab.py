@@ -1,6 +1,5 @@
 """``bmlb lab``: a cluster on this machine. Thin: options in, the lab's own sentences out (``baremetal_lb.lab``)."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,10 +8,9 @@ from enum import Enum
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from baremetal_lb.cli.output import open_console, print_json, say, styled
 from baremetal_lb.lab.errors import LabError
 from baremetal_lb.lab.layout import BadName
 from baremetal_lb.lab.state import LabDirectory, LabState, lab_directory
@@ -64,13 +62,17 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (LabError, BadName) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sentence, *more = str(error).split("\n")
+        console = open_console(to_stderr=True)
+        console.print(styled(("error:", "bold red"), f" {sentence}"), soft_wrap=True)
+        for line in more:
+            console.print(line, soft_wrap=True)
         raise typer.Exit(getattr(error, "exit_code", 2)) from None
 
 
 def _report(line: str) -> None:
     """Print one line of progress, in colour on a terminal only."""
-    Console().print(f"[dim]lab:[/] {escape(line)}", soft_wrap=True, highlight=False)
+    open_console().print(styled(("lab:", "dim"), f" {line}"), soft_wrap=True)
 
 
 def _open(name: str, *, must_be_up: bool = True) -> tuple[LabDirectory, LabState]:
@@ -119,7 +121,7 @@ def _show_demo(directory: LabDirectory, state: LabState) -> None:
     from baremetal_lb.lab.demo_routers import RouterDemo  # noqa: PLC0415  # the same
 
     demo = RouterDemo if state.layout.routers else LinkDemo
-    if not demo(directory, state, Console()).run():
+    if not demo(directory, state, open_console()).run():
         raise typer.Exit(1)
 
 
@@ -150,9 +152,9 @@ def status(
         directory, state = _open(name)
         found = document(directory, state)
         if output is Output.JSON:
-            typer.echo(json.dumps(found, indent=2))
+            print_json(found)
             return
-        console = Console()
+        console = open_console()
         console.print(f"lab {state.name}, API server: {state.api}, kubeconfig: {directory.kubeconfig}", soft_wrap=True, highlight=False)
         hosts = Table("machine", "addresses", "MAC", "on it", box=None)
         for node in found["nodes"]:
@@ -203,7 +205,7 @@ def _run_inside(name: str, where: str, command: list[str]) -> NoReturn:
 def kubeconfig(name: Name = DEFAULT_NAME) -> None:
     """Print the path of the lab's kubeconfig: ``export KUBECONFIG=$(bmlb lab kubeconfig)``."""
     with _errors():
-        typer.echo(_open(name)[0].kubeconfig)
+        say(str(_open(name)[0].kubeconfig))
 
 
 @app.command()
@@ -243,9 +245,9 @@ def logs(
         for file in chosen:
             lines = file.read_text(errors="replace").splitlines()
             if what is None:
-                typer.echo(f"==> {file.stem} <==")
+                say(f"==> {file.stem} <==")
             for line in lines[-(tail or (10 if what is None else len(lines))) :]:
-                typer.echo(line)
+                say(line)
 
 
 @backend_app.command()

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from baremetal_lb.cli.kubeconfig import kubeconfig_path
+from baremetal_lb.cli.output import complain
 from baremetal_lb.kube.errors import ApiError, KubeconfigError, KubeError, Unreachable
 from baremetal_lb.kube.resources import Resource
 from baremetal_lb.model.ids import IDENTITIES, Identity
@@ -71,7 +72,8 @@ class Cluster:
         try:
             return asyncio.run(main())
         except KubeError as error:
-            typer.echo(f"Error: {_sentence(error)}", err=True)
+            sentence, *more = _sentence(error)
+            complain(f"Error: {sentence}", *more)
             raise typer.Exit(API_ERROR) from None
 
 
@@ -130,17 +132,17 @@ async def fetch_object(transport: "Transport", resource: Resource, name: str, na
         return None
 
 
-def _sentence(error: KubeError) -> str:
+def _sentence(error: KubeError) -> tuple[str, ...]:
     """Return what went wrong and what to try next."""
     match error:
         case KubeconfigError():
-            return f"{error}\nName another one with --kubeconfig or KUBECONFIG; `kubectl config view` shows the one in use."
+            return str(error), "Name another one with --kubeconfig or KUBECONFIG; `kubectl config view` shows the one in use."
         case Unreachable():
-            return f"the API server does not answer: {error}\n`kubectl cluster-info` shows whether it does for kubectl."
+            return f"the API server does not answer: {error}", "`kubectl cluster-info` shows whether it does for kubectl."
         case NoSuchKind():
-            return f"{error}: baremetal-lb is not installed there\n`bmlb crds | kubectl apply --server-side -f -` adds its kinds."
+            return f"{error}: baremetal-lb is not installed there", "`bmlb crds | kubectl apply --server-side -f -` adds its kinds."
         case ApiError(status=401):
-            return "the API server does not accept these credentials (401)\n`kubectl auth whoami` shows whose they are."
+            return "the API server does not accept these credentials (401)", "`kubectl auth whoami` shows whose they are."
         case ApiError(status=403):
-            return f"not allowed: {error.message}\n`kubectl auth can-i --list` shows what is."
-    return str(error)
+            return f"not allowed: {error.message}", "`kubectl auth can-i --list` shows what is."
+    return (str(error),)

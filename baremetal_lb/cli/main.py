@@ -8,12 +8,18 @@ import importlib
 import os
 import shlex
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from baremetal_lb.model.visible import visible_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,32 @@ COMMANDS: dict[str, LazyCommand] = {
 }
 
 
+@contextmanager
+def _usage_errors_as_text() -> Iterator[None]:
+    """Write out what would steer the terminal in an error about arguments, which repeats them; the lines are the library's."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # of the library's ClickException, which typer does not export
+            told = visible_lines(error.format_message())
+            error.format_message = lambda: told
+        raise
+
+
 class LazyGroup(TyperGroup):
     """A group that imports a command when it is asked for, and none to print its own help."""
 
     _is_listing = False
+
+    def make_context(self, info_name, args, parent=None, **extra):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN201  # click's signature
+        """Parse the arguments of ``bmlb`` itself."""
+        with _usage_errors_as_text():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # click's signature
+        """Run the command, after its arguments were parsed."""
+        with _usage_errors_as_text():
+            return super().invoke(ctx)
 
     def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # click's signature
         """Parse the options of ``bmlb`` itself, help and completion, only where one of them can be: not if a command comes first.
@@ -110,7 +138,13 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, by the name that it was called by."""
+    sys.excepthook = _tell_crash
     app(prog_name="kubectl bmlb" if IS_PLUGIN else "bmlb")
+
+
+def _tell_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of an error of ours, whose message may hold what strangers wrote."""
+    sys.stderr.write(visible_lines("".join(traceback.format_exception(kind, error, trace))))
 
 
 def complete_for_kubectl() -> None:
@@ -125,4 +159,4 @@ def complete_for_kubectl() -> None:
     try:
         app(prog_name="bmlb")
     finally:
-        typer.echo(":0")
+        sys.stdout.write(":0\n")

@@ -1,14 +1,12 @@
 """``bmlb manifests``: print all objects of an installation, for whoever installs without Helm."""
 
-import json
 from typing import Annotated
 
 import typer
-import yaml
 
 from baremetal_lb.api.crds import render
 from baremetal_lb.cli.crds import IdentityName, Output
-from baremetal_lb.cli.output import PlainDumper
+from baremetal_lb.cli.output import print_json, print_yaml
 from baremetal_lb.install import objects
 from baremetal_lb.model.ids import IDENTITIES
 
@@ -34,6 +32,6 @@ def manifests(
     if crds:
         made = [*render(names), *made]
     if output is Output.JSON:
-        typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": made}, indent=2))
+        print_json({"apiVersion": "v1", "kind": "List", "items": made})
     else:
-        typer.echo(yaml.dump_all(made, Dumper=PlainDumper, sort_keys=False, width=140, allow_unicode=True), nl=False)
+        print_yaml(made, width=140)

@@ -11,7 +11,7 @@ import typer
 
 from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all
-from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document
+from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document, say
 from baremetal_lb.cli.snapshot import fetch_snapshot
 from baremetal_lb.election.eligibility import verdict_on_node
 from baremetal_lb.kube.resources import ours
@@ -74,7 +74,7 @@ def list_nodes(
     rows = rows_of(snapshot, l2, sessions, ignore_exclude_lb=ignore_exclude_lb)
     if output is Output.NAME:
         for row in rows:
-            typer.echo(f"node/{row.node}")
+            say(f"node/{row.node}")
     elif output.is_document:
         print_document({"nodes": [{**asdict(row), "interfaces": list(row.interfaces)} for row in rows]}, output)
     else:

@@ -16,7 +16,7 @@ import typer
 
 from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all
-from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document
+from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, complain, make_table, open_console, print_document, say
 from baremetal_lb.cli.snapshot import fetch_snapshot, settle_options
 from baremetal_lb.kube.resources import ours
 from baremetal_lb.model.time import SECOND
@@ -58,7 +58,7 @@ def list_peers(
     rows = rows_of(peers, sessions)
     if output is Output.NAME:
         for name in sorted({row.peer for row in rows}):
-            typer.echo(f"bgppeer/{name}")
+            say(f"bgppeer/{name}")
     elif output.is_document:
         print_document({"sessions": [asdict(row) for row in rows]}, output)
     else:
@@ -83,11 +83,11 @@ def show(
     found = next((candidate for candidate in peers if candidate["metadata"]["name"] == peer), None)
     if found is None:
         names = ", ".join(sorted(candidate["metadata"]["name"] for candidate in peers)) or "none"
-        typer.echo(f"Error: there is no BGPPeer {peer!r} in {cluster.home}; there are: {names}\n`bmlb peer list` shows them.", err=True)
+        complain(f"Error: there is no BGPPeer {peer!r} in {cluster.home}; there are: {names}", "`bmlb peer list` shows them.")
         raise typer.Exit(PROBLEM_FOUND)
     rows = rows_of([found], [session for session in sessions if session.get("status", {}).get("peer") == peer])
     if output is Output.NAME:
-        typer.echo(f"bgppeer/{peer}")
+        say(f"bgppeer/{peer}")
     elif output.is_document:
         conditions = found.get("status", {}).get("conditions") or []
         print_document({"peer": peer, "spec": spec_of(found), "conditions": conditions, "sessions": [asdict(row) for row in rows]}, output)
@@ -125,11 +125,11 @@ def routes(
         print_document({"routes": [route_document(route) for route in found]}, output)
     elif output is Output.NAME:
         for prefix in dict.fromkeys(str(route.prefix) for route in found):
-            typer.echo(prefix)
+            say(prefix)
     elif found:
         open_console().print(routes_table(found))
     if not found:
-        typer.echo("no routes; `bmlb peer list` shows the sessions", err=True)
+        complain("no routes; `bmlb peer list` shows the sessions")
         raise typer.Exit(PROBLEM_FOUND)
 
 

@@ -6,7 +6,6 @@ advertise to whom, and what is wrong with the objects. The decisions are those o
 Exit code 0: every Service of ours has an IP and every object is sound. 1: not so. 2: the command was not understood.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,15 +13,13 @@ from enum import Enum
 from typing import Annotated
 
 import typer
-import yaml
-from rich.markup import escape
 from rich.table import Table
 
 from baremetal_lb.api.reasons import ConfigurationReason
 from baremetal_lb.api.source import SourceError, load
 from baremetal_lb.cli.afterwards import objects_afterwards
 from baremetal_lb.cli.offline import read_cluster
-from baremetal_lb.cli.output import PlainDumper, open_console
+from baremetal_lb.cli.output import complain, open_console, print_json, print_yaml
 from baremetal_lb.cli.plan_document import document, route_document
 from baremetal_lb.cli.validate import is_error
 from baremetal_lb.election.elect import Election
@@ -78,7 +75,7 @@ def plan(
     try:
         sourced = load(paths, problems)
     except SourceError as error:
-        typer.echo(f"Error: {error}", err=True)
+        complain(f"Error: {error}")
         raise typer.Exit(2) from None
     names = IDENTITIES[identity.value]
     where = namespace or names.default_namespace
@@ -92,10 +89,11 @@ def plan(
         _print_tables(state, problems, lb_class)
     elif output is Output.OBJECTS:
         after = objects_afterwards(objects, offline, state, identity=names, now_utc=now_utc)
-        typer.echo(yaml.dump_all(after, Dumper=PlainDumper, sort_keys=False, allow_unicode=True), nl=False)
+        print_yaml(after)
+    elif output is Output.JSON:
+        print_json(document(state, problems))
     else:
-        told = document(state, problems)
-        typer.echo(json.dumps(told, indent=2) if output is Output.JSON else yaml.safe_dump(told, sort_keys=False), nl=output is Output.JSON)
+        print_yaml([document(state, problems)])
     if _unserved(state, lb_class) or any(_is_wrong(problem) for problem in problems):
         raise typer.Exit(1)
 
@@ -124,7 +122,7 @@ def _print_tables(state: SettledState, problems: list[Problem], lb_class: str) -
             decision = outcome.decision
             ips = ", ".join(str(address) for address in outcome.service.status_ips)
             reason = "" if decision.reason is None else decision.reason.name
-            services.add_row(str(outcome.service.key), ips or "-", decision.pool or "-", reason, escape(decision.message))
+            services.add_row(str(outcome.service.key), ips or "-", decision.pool or "-", reason, decision.message)
     console.print(services)
     announcements = Table("IP", "ANNOUNCER", "SERVICES", "EXCLUDED", box=None, header_style=None)
     for announcement in state.announcements:

@@ -16,7 +16,7 @@ import typer
 
 from baremetal_lb.cli.change import refuse
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all
-from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document
+from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document, say
 from baremetal_lb.cli.pool_edit import create, delete, drain, edit, undrain
 from baremetal_lb.cli.snapshot import fetch_snapshot
 from baremetal_lb.kube.resources import ours
@@ -63,7 +63,7 @@ def list_pools(
     rows = rows_of(pools)
     if output is Output.NAME:
         for name in dict.fromkeys(row.pool for row in rows):
-            typer.echo(f"ipaddresspool/{name}")
+            say(f"ipaddresspool/{name}")
     elif output.is_document:
         print_document({"pools": [{**asdict(row), "addresses": list(row.addresses)} for row in rows]}, output)
     else:
@@ -91,7 +91,7 @@ def show(
         print_document({"pool": found, "entries": [ip.row_document(row) for row in users]}, output)
         return
     if output is Output.NAME:
-        typer.echo(f"ipaddresspool/{pool}")
+        say(f"ipaddresspool/{pool}")
         return
     console = open_console()
     for label, text in _definition(found):
@@ -124,15 +124,15 @@ def check(
     found = [complaint for complaint in complaints(snapshot, owner=cluster.owner) if pool in ("", complaint.pool)]
     if output is Output.NAME:
         for name in dict.fromkeys(complaint.pool for complaint in found):
-            typer.echo(f"ipaddresspool/{name}")
+            say(f"ipaddresspool/{name}")
     elif output.is_document:
         rows = [{"pool": each.pool, "reason": each.reason.name, "message": each.message} for each in found]
         print_document({"complaints": rows}, output)
     else:
         for complaint in found:
-            typer.echo(f"{complaint.pool}: {complaint.reason.name}: {complaint.message}")
+            say(f"{complaint.pool}: {complaint.reason.name}: {complaint.message}")
         if not found:
-            typer.echo("nothing is wrong")
+            say("nothing is wrong")
     if found:
         raise typer.Exit(PROBLEM_FOUND)
 
@@ -159,7 +159,7 @@ def find_pool(pools: Iterable[Object], name: str, cluster: Cluster) -> Object:
         names.append(candidate["metadata"]["name"])
     there = ", ".join(sorted(names)) or "none"
     raise refuse(
-        f"there is no IPAddressPool {name!r} in {cluster.home}; there are: {there}\n`bmlb pool list` shows them.", code=PROBLEM_FOUND
+        f"there is no IPAddressPool {name!r} in {cluster.home}; there are: {there}", "`bmlb pool list` shows them.", code=PROBLEM_FOUND
     )
 
 

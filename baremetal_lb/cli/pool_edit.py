@@ -14,7 +14,7 @@ from baremetal_lb.cli.editor import edited
 from baremetal_lb.cli.judgement import foresee_change, judge
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object
 from baremetal_lb.cli.manifest import ref_of, with_object, without_object
-from baremetal_lb.cli.output import PROBLEM_FOUND
+from baremetal_lb.cli.output import PROBLEM_FOUND, say
 from baremetal_lb.cli.pool_fields import BadOption, PoolOptions, apply_options, difference
 from baremetal_lb.cli.snapshot import fetch_all_objects
 from baremetal_lb.kube.resources import ours
@@ -82,17 +82,17 @@ def create(
         after = with_object(after, item)
     there = {ref_of(item) for item in before}
     if ref_of(made[0]) in there:
-        raise refuse(f"pool {pool} is there already\n`bmlb pool edit {pool}` changes it, `bmlb pool show {pool}` shows it.")
+        raise refuse(f"pool {pool} is there already", f"`bmlb pool edit {pool}` changes it, `bmlb pool show {pool}` shows it.")
     for item in made[1:]:
         if ref_of(item) in there:
             raise refuse(
-                f"{item['kind']} {pool} is there already; nothing was done\nLeave out --{'l2' if item['kind'][0] == 'L' else 'bgp'}."
+                f"{item['kind']} {pool} is there already; nothing was done", f"Leave out --{'l2' if item['kind'][0] == 'L' else 'bgp'}."
             )
-    typer.echo(f"IPAddressPool {pool} will be made: {', '.join(made[0]['spec']['addresses'])}")
+    say(f"IPAddressPool {pool} will be made: {', '.join(made[0]['spec']['addresses'])}")
     for item in made[1:]:
-        typer.echo(f"{item['kind']} {pool} will be made: its IPs are announced")
+        say(f"{item['kind']} {pool} will be made: its IPs are announced")
     if not l2 and not bgp:
-        typer.echo("No advertisement will be made with it; --l2 or --bgp makes one")
+        say("No advertisement will be made with it; --l2 or --bgp makes one")
     judge(cluster, foresee_change(cluster, lb_class, before, after), made, renumber=True, pool=pool)
     plurals = ("ipaddresspools", *(["l2advertisements"] if l2 else []), *(["bgpadvertisements"] if bgp else []))
     changes = [
@@ -191,7 +191,7 @@ def delete(
     cluster = Cluster(kubeconfig, context, namespace, identity)
     before = fetch_all_objects(cluster)
     found = _pool(before, pool, cluster)
-    typer.echo(f"IPAddressPool {pool} will be deleted: {', '.join(found['spec'].get('addresses') or ())}")
+    say(f"IPAddressPool {pool} will be deleted: {', '.join(found['spec'].get('addresses') or ())}")
     foresight = foresee_change(cluster, lb_class, before, without_object(before, ref_of(found)))
     judge(cluster, foresight, [], renumber=renumber, pool=pool)
 
@@ -227,11 +227,11 @@ def _replace(
 ) -> None:
     name, lines = found["metadata"]["name"], difference(found["spec"], spec)
     if not lines:
-        typer.echo(f"IPAddressPool {name} is like that already")
+        say(f"IPAddressPool {name} is like that already")
         return
-    typer.echo(f"IPAddressPool {name} will change:")
+    say(f"IPAddressPool {name} will change:")
     for line in lines:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     changed = {**found, "spec": spec}
     foresight = foresee_change(cluster, lb_class, before, with_object(before, changed))
     judge(cluster, foresight, [changed], renumber=renumber, pool=name)
@@ -262,7 +262,7 @@ def _pool(objects: Sequence[Object], name: str, cluster: Cluster) -> Object:
         return found
     names = ", ".join(sorted(ref_of(item).key.name for item in objects if item.get("kind") == "IPAddressPool")) or "none"
     raise refuse(
-        f"there is no IPAddressPool {name!r} in {cluster.home}; there are: {names}\n`bmlb pool list` shows them.", code=PROBLEM_FOUND
+        f"there is no IPAddressPool {name!r} in {cluster.home}; there are: {names}", "`bmlb pool list` shows them.", code=PROBLEM_FOUND
     )
 
 

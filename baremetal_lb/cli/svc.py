@@ -16,7 +16,7 @@ import typer
 from baremetal_lb.cli.change import refuse
 from baremetal_lb.cli.kubeconfig import context_namespace
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, NoSuchKind, Object, fetch_all
-from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document
+from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document, say
 from baremetal_lb.cli.service_rows import ServiceRow, rows_of
 from baremetal_lb.kube.errors import ApiError
 from baremetal_lb.kube.resources import EVENTS, SERVICES, ours
@@ -57,7 +57,7 @@ def list_services(
     rows = [row for row in rows if not (problems and row.reason is None)]
     if output is Output.NAME:
         for row in rows:
-            typer.echo(f"service/{row.name}")
+            say(f"service/{row.name}")
     elif output.is_document:
         lists = ("ips", "announced_by", "advertised_by")
         print_document({"services": [{**asdict(row), **{name: list(getattr(row, name)) for name in lists}} for row in rows]}, output)
@@ -95,7 +95,7 @@ def explain_service(
     options = settle_options(cluster, lb_class, ignore_exclude_lb=ignore_exclude_lb)
     document = explain(key, Scene.of(snapshot.cluster, options), Reports(l2, sessions))
     if document is None:
-        raise refuse(_no_such_service(key, [each.key for each in snapshot.cluster.services]), code=PROBLEM_FOUND)
+        raise refuse(*_no_such_service(key, [each.key for each in snapshot.cluster.services]), code=PROBLEM_FOUND)
     uid = next(each.uid for each in snapshot.cluster.services if each.key == key)
     own = [event for event in events if event.get("regarding", {}).get("uid", uid) == uid]  # not those of one that had the name before
     document["events"] = [_event(event) for event in own[-EVENTS_SHOWN:]]
@@ -161,10 +161,10 @@ def _event(event: Object) -> dict[str, str]:
     return {"at": _event_time(event), "reason": str(event.get("reason")), "message": str(event.get("note") or "")}
 
 
-def _no_such_service(key: ObjectKey, there: list[ObjectKey]) -> str:
+def _no_such_service(key: ObjectKey, there: list[ObjectKey]) -> tuple[str, str]:
     near = difflib.get_close_matches(str(key), [str(each) for each in there], n=NAMES_SHOWN, cutoff=0.5)
     hint = f"; near to it: {', '.join(near)}" if near else ""
-    return f"there is no Service {key}{hint}\n`bmlb svc list -A` shows them."
+    return f"there is no Service {key}{hint}", "`bmlb svc list -A` shows them."
 
 
 def _print_rows(rows: list[ServiceRow], *, has_namespaces: bool, is_wide: bool) -> None:

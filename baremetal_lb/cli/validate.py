@@ -6,28 +6,24 @@ it; warnings alone do not count, with ``--strict`` they do); 2 a file cannot be 
 ``-o json``: ``{"problems": [{"object", "field", "reason", "message", "source", "severity": "error|warning"}]}``.
 """
 
-import json
 from collections.abc import Iterable
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from baremetal_lb.api.compile import compile_objects
 from baremetal_lb.api.kinds import KIND_BY_NAME
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.source import SourcedObject, SourceError, load, with_sources
+from baremetal_lb.cli.output import complain, open_console, print_json, styled
 from baremetal_lb.model.ids import BAREMETAL_LB, IDENTITIES, METALLB, Identity
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.views import NodeView
 
 REFUSED = frozenset({Why.UnknownField, Why.InvalidName, Why.DuplicateKey, Why.OtherGroup})
 """Not fatal to us, yet errors: the API server, or kubectl with its usual strictness, refuses these, or nobody reads the object."""
-WIDE = 10_000
-"""Columns where the output is no terminal: one line for each problem."""
 app = typer.Typer(add_completion=False)
 
 
@@ -62,7 +58,7 @@ def validate(
     try:
         sourced = load(files, problems)
     except SourceError as error:
-        typer.echo(f"Error: {error}", err=True)
+        complain(f"Error: {error}")
         raise typer.Exit(2) from None
     chosen = _identity(identity, sourced)
     compiled = compile_objects(
@@ -76,7 +72,7 @@ def validate(
     problems.sort(key=_by_place)
     count = sum(1 for entry in sourced if _is_ours(entry.object, IDENTITIES.values()))
     if output is Output.JSON:
-        typer.echo(json.dumps({"problems": [_as_json(problem) for problem in problems]}, indent=2))
+        print_json({"problems": [_as_json(problem) for problem in problems]})
     else:
         _print_table(problems, count)
     if any(is_error(problem) or strict for problem in problems):
@@ -133,19 +129,14 @@ def _as_json(problem: Problem) -> dict[str, Any]:
 
 
 def _print_table(problems: list[Problem], count: int) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDE)
+    console = open_console()
     if problems:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("WHERE", "OBJECT", "FIELD", "REASON", "MESSAGE"):
             table.add_column(heading, overflow="fold")
         for problem in problems:
-            reason = Text(problem.reason.name, style="red" if is_error(problem) else "yellow")
-            where, who, field, message = (
-                Text(text) for text in (problem.source or "", str(problem.object), problem.field, problem.message)
-            )
-            table.add_row(where, who, field, reason, message)
+            reason = styled((problem.reason.name, "red" if is_error(problem) else "yellow"))
+            table.add_row(problem.source or "", str(problem.object), problem.field, reason, problem.message)
         console.print(table)
     errors = sum(1 for problem in problems if is_error(problem))
     console.print(f"{count} objects of ours, {errors} errors, {len(problems) - errors} warnings")

@@ -1,13 +1,13 @@
 """``bmlb version``: of this program, of what is installed, and of the API server."""
 
 import asyncio
-import json
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all
+from baremetal_lb.cli.output import print_json, say
 from baremetal_lb.kube.errors import KubeError
 from baremetal_lb.kube.resources import Resource
 
@@ -35,10 +35,10 @@ def version(
         cluster = Cluster(kubeconfig, context, namespace, identity)
         told |= cluster.run(lambda transport: _ask(transport, cluster))
     if output == "json":
-        typer.echo(json.dumps(told, indent=2))
+        print_json(told)
         return
     for name, text in told.items():
-        typer.echo(f"{name + ':':<14}{text}")
+        say(f"{name + ':':<14}{text}")
 
 
 async def _ask(transport: "Transport", cluster: Cluster) -> dict[str, str]:

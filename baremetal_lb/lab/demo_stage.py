@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import yaml
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from baremetal_lb.kube.resources import SERVICES
 from baremetal_lb.lab import cluster
@@ -111,7 +111,7 @@ class Stage(ABC):
     def _show_outcomes(self, outcomes: list[Outcome]) -> None:
         table = Table("SERVICE", "POLICY", "IP", "POOL", "WHY NOT", box=None)
         for outcome in outcomes:
-            ips = "\n".join(map(str, outcome.ips)) or "none"
+            ips = Text("\n".join(map(str, outcome.ips)) or "none")  # a line each: a string is one
             table.add_row(outcome.name, outcome.policy, ips, outcome.pool or "-", outcome.reason if not outcome.is_satisfied else "")
         self._title("Who got what")
         self._console.print(table)
@@ -175,16 +175,16 @@ class Stage(ABC):
 
     def _expect(self, what: str, *, is_met: bool) -> None:
         if is_met:
-            self._console.print(f"  [green]ok[/] {escape(what)}", soft_wrap=True, highlight=False)
+            self._console.print(Text.assemble("  ", ("ok", "green"), f" {what}"), soft_wrap=True, highlight=False)
             return
         self._failures += 1
-        self._console.print(f"  [bold red]NOT SO[/] {escape(what)}", soft_wrap=True, highlight=False)
+        self._console.print(Text.assemble("  ", ("NOT SO", "bold red"), f" {what}"), soft_wrap=True, highlight=False)
 
     def _say(self, text: str) -> None:
-        self._console.print(escape(text), soft_wrap=True, highlight=False)
+        self._console.print(Text(text), soft_wrap=True, highlight=False)
 
     def _title(self, text: str) -> None:
-        self._console.print(f"\n[bold]{escape(text)}[/]", soft_wrap=True)
+        self._console.print(Text(f"\n{text}", style="bold"), soft_wrap=True)
 
     def _say_how_to_go_on(self) -> None:
         name = f"--name {self._state.name}"

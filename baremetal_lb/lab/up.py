@@ -26,6 +26,7 @@ from baremetal_lb.lab.processes import MARK_VARIABLE
 from baremetal_lb.lab.programs import Programs, write_router_files
 from baremetal_lb.lab.state import ROOT_VARIABLE, LabDirectory, LabState, lab_directory
 from baremetal_lb.lab.tools import require, require_router, search_path
+from baremetal_lb.model.visible import visible, visible_lines
 
 Report = Callable[[str], None]
 """Takes one line of progress."""
@@ -181,13 +182,13 @@ def main() -> None:
     directory, outside = lab_directory(sys.argv[1]), int(sys.argv[2])
 
     def report(line: str) -> None:
-        sys.stdout.write(f"  {line}\n")
+        sys.stdout.write(f"  {visible(line)}\n")
         sys.stdout.flush()
 
     try:
         build(directory, directory.read(), outside, report)
     except LabError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{visible_lines(str(error))}\n")
         raise SystemExit(1) from None
 
 

@@ -26,6 +26,7 @@ else:
     del sys.modules["rich"]
 
 from baremetal_lb.model.reasons import Reason
+from baremetal_lb.model.visible import visible, visible_lines
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("json", "console")
@@ -40,7 +41,7 @@ def configure_logging(*, level: str = "info", log_format: str = "json", stream: 
         KeyError: no such level.
     """
     out = stream if stream is not None else sys.stdout
-    renderer: Any = structlog.processors.JSONRenderer(default=readable) if log_format == "json" else _console(out)
+    renderers = [structlog.processors.JSONRenderer(default=readable)] if log_format == "json" else [make_visible, _console(out)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -49,7 +50,7 @@ def configure_logging(*, level: str = "info", log_format: str = "json", stream: 
             redact,
             make_readable,
             structlog.processors.format_exc_info,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=out),
@@ -62,6 +63,26 @@ def configure_logging(*, level: str = "info", log_format: str = "json", stream: 
 
 def _console(out: TextIO) -> Any:
     return structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+
+
+def make_visible(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out what would steer a terminal or make a second line; only a traceback has lines. In containers Python's own form does it."""
+    for key, value in event.items():
+        if key in ("exception", "stack"):
+            event[key] = visible_lines(value)
+        elif isinstance(value, str) and not value.isprintable():
+            event[key] = visible(value) if key == "event" else _Quoted(value)
+    return event
+
+
+class _Quoted:
+    """A value that structlog writes in quotes, escaped once: of a string it decides by its blanks whether to escape it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"'{visible(self._text)}'"
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

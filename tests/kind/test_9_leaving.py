@@ -19,7 +19,7 @@ def test_an_upgrade_of_the_chart_loses_nothing(kind: Kind, router: Outside, targ
     assert traffic.lost(most_moves=6) == {}
 
 
-def test_uninstall_leaves_nothing_of_ours(kind: Kind, client: Outside, router: Outside):
+def test_uninstall_leaves_nothing_of_ours(kind: Kind, client: Outside, router: Outside, targets):
     ip = kind.ips("l2-cluster")[0]
     operator().types(page("install.md", "Uninstall")[0].script)
     everything = "clusterroles,clusterrolebindings,customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings"

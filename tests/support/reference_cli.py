@@ -21,6 +21,9 @@ def cli_lines() -> list[str]:
         "",
         "Also as `kubectl bmlb`, where `kubectl-bmlb` is on the PATH. Exit codes: 0 done, 1 a problem was found, 2 the command cannot be",
         "meant, 3 the API server said no or nothing, 4 a conflict. No colour where the output is no terminal, or `NO_COLOR` is set.",
+        "",
+        "What is written in objects, files and arguments is shown as text: a character that would steer the terminal or be seen by nobody",
+        "is written out (`\\x1b`, `\\u202e`, `\\n`). In JSON and YAML it is escaped as these languages do, and reads back the same.",
     ]
     for name, lazy in COMMANDS.items():
         if name in PROCESSES:

@@ -68,6 +68,27 @@ def test_a_secret_is_never_written(out: io.StringIO, log_format: str) -> None:
     assert out.getvalue().count(REDACTED) == 2
 
 
+def test_what_strangers_wrote_is_text_in_a_log_for_people(out: io.StringIO) -> None:
+    configure_logging(stream=out, log_format="console")
+    evil = "\x1b[2J\u202e\x9b\x7f\nmade up"
+    structlog.get_logger("x").info("refused", name=evil, names=[evil], fields={evil: evil}, word="a\x1bb", exc_info=ValueError(evil))
+    logging.getLogger("aiohttp").warning("closed %s", evil)
+    assert not set("\x1b\u202e\x9b\x7f") & set(out.getvalue())
+    lines = out.getvalue().splitlines()
+    assert r"word='a\x1bb'" in lines[0]
+    assert r"name='\x1b[2J\u202e\x9b\x7f\nmade up" in lines[0]
+    assert r"closed \x1b[2J\u202e\x9b\x7f\nmade up" in lines[-1]
+
+
+def test_a_line_of_json_is_ascii_without_control_characters(out: io.StringIO) -> None:
+    configure_logging(stream=out)
+    structlog.get_logger("x").info("refused", name="\x1b[2J\u202e\x9b\x7f\n")
+    (line,) = out.getvalue().splitlines()
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["name"] == "\x1b[2J\u202e\x9b\x7f\n"
+
+
 def test_the_level_is_a_threshold_and_libraries_come_through(out: io.StringIO) -> None:
     configure_logging(stream=out, level="warning")
     structlog.get_logger("x").info("nothing")
