@@ -19,7 +19,8 @@ from rich.text import Text
 from baremetal_lb.api.compile import compile_objects
 from baremetal_lb.api.kinds import KIND_BY_NAME
 from baremetal_lb.api.reasons import ConfigurationReason as Why
-from baremetal_lb.api.source import SourcedObject, SourceError, load, with_sources
+from baremetal_lb.api.source import SourcedObject, load, with_sources
+from baremetal_lb.api.texts import SourceError
 from baremetal_lb.model.ids import BAREMETAL_LB, IDENTITIES, METALLB, Identity
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.views import NodeView
