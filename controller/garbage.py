@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
-from baremetal_lb.kube.records import UNDECODABLE, DecodeError
+from baremetal_lb.kube.records import DecodeError
 from baremetal_lb.kube.structs import BaseRecord, Metadata
 from baremetal_lb.model.ids import ObjectKey, ObjectRef
+from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.time import SECOND
 
 DEAD_SPEAKER_GRACE = 2 * SECOND

@@ -26,9 +26,10 @@ from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.kube import memory
 from baremetal_lb.kube.errors import KubeError
 from baremetal_lb.kube.ledger import entries_path
-from baremetal_lb.kube.records import IP_ALLOCATION, UNDECODABLE, DecodeError
+from baremetal_lb.kube.records import IP_ALLOCATION, DecodeError
 from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.reasons import InvariantViolation
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import LedgerEntry

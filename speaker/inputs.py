@@ -36,7 +36,7 @@ from baremetal_lb.model.views import EndpointSliceView, LeaseView, LedgerEntry, 
 from speaker.lease import component_selector
 from speaker.manifests import entry_manifest, lease_manifest, node_manifest, service_manifest, slice_manifest
 from speaker.settings import Settings
-from speaker.state_file import SavedState
+from speaker.state_copies import SavedState
 from speaker.status import StatusView, status_selector, status_view
 from speaker.world import World
 

@@ -20,6 +20,7 @@ from speaker.l2_task import L2Task
 from speaker.loop import Loop
 from speaker.plan import Standing
 from speaker.routing_measures import RoutingMeasures
+from speaker.state_file import StateFile
 from speaker.world import World
 
 LAYER2 = "layer2"
@@ -59,6 +60,7 @@ class Measures:
         transport: Transport,
         inputs: Inputs,
         events: EventRecorder,
+        state_file: StateFile,
         routing: RoutingMeasures | None,
     ) -> None:
         """Expose what these count."""
@@ -67,6 +69,7 @@ class Measures:
             yield from client_families(self.metrics, transport, inputs.reflectors, events)
             yield from self._configuration()
             yield queue_family(self.metrics, world.dirty)
+            yield self._state_copies(state_file)
             yield self._announced(loop, routing)
             yield from self._election(loop, world)
             yield from self._layer2(l2)
@@ -83,6 +86,12 @@ class Measures:
             is_stale=compiled is not None and any(accepted.uses_last_accepted for accepted in compiled.accepted.values()),
             problems=compiled.problems if compiled is not None else (),
         )
+
+    def _state_copies(self, state_file: StateFile) -> Metric:
+        rows = [((copy.value, reason.name), 1) for copy, reason in state_file.refused.items()]
+        if state_file.used is not None:
+            rows.append(((state_file.used.value, "used"), 1))
+        return self.metrics.family(table.STATE_COPIES, rows)
 
     def _announced(self, loop: Loop, routing: RoutingMeasures | None) -> Metric:
         found: list[tuple[object, str, IPAddress]] = [

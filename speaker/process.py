@@ -104,6 +104,7 @@ class Speaker:
             transport=transport,
             inputs=self.inputs,
             events=self.events,
+            state_file=self.state_file,
             routing=RoutingMeasures(identity, self.world, self.bgp.task) if self.bgp is not None else None,
         )
         self._is_deciding = False
@@ -176,6 +177,7 @@ class Speaker:
             liveness={"loop": self._loop_complaint},
             readiness={
                 "kubernetes": self._sync_complaint,
+                "memory": lambda: None if self.inputs.has_synced else self.state_file.complaint,
                 "sockets": lambda: self.l2.problem,
                 "lease": lambda: self.membership.problem,
                 "roster": self._roster_complaint,
@@ -211,10 +213,8 @@ class Speaker:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self.l2.run()), tasks.create_task(self.events.run())]
             is_there = await self._first_contact()
-            if not is_there and (state := await asyncio.to_thread(self.state_file.load)) is not None:
-                log.warning("started_from_state_file")
-                self.inputs.seed(state)
-                self._is_deciding = True
+            if not is_there:
+                await self._start_from_memory()
             running += [tasks.create_task(run) for run in self.inputs.runs()]
             parts: list[Callable[[], Awaitable[None]]] = [self._decide, self.membership.run, self._write_statuses, self._remember]
             if not is_there:
@@ -226,6 +226,15 @@ class Speaker:
             await self._leave()
             for task in running:
                 task.cancel()
+
+    async def _start_from_memory(self) -> None:
+        state = await asyncio.to_thread(self.state_file.load)
+        if state is None:
+            log.warning("started_with_nothing", problem=self.state_file.complaint)
+            return
+        log.warning("started_from_state_file", problem=self.state_file.complaint)
+        self.inputs.seed(state)
+        self._is_deciding = True
 
     async def _first_contact(self) -> bool:
         """Tell whether the API server answers; give it a little time, but none where it refuses the connection and we could start."""

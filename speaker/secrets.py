@@ -6,8 +6,8 @@ engine's configuration file, and nowhere else.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -15,6 +15,7 @@ from baremetal_lb.api.secrets import SecretReason, password_of
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.resources import Resource
 from baremetal_lb.kube.transport import Transport
+from baremetal_lb.model.json_text import LONGEST_OBJECT, decode_json
 
 log = structlog.get_logger(__name__)
 SECRETS = Resource("", "v1", "secrets")
@@ -71,7 +72,7 @@ class Secrets:
         """Read one; tell whether the API server answered."""
         try:
             data = await self._transport.request("GET", SECRETS.path(self._namespace, name), total_s=_TIMEOUT_S)
-            answer: str | SecretReason = password_of(json.loads(data))
+            answer: str | SecretReason = password_of(decode_json(data, longest=LONGEST_OBJECT, type=dict[str, Any]))
         except ApiError as error:
             if error.status not in {403, 404}:
                 return False

@@ -1,44 +1,35 @@
 """The state file: the last good inputs, from which a speaker starts when the API server is away.
 
-One JSON object per line, each a Kubernetes object (``manifests``), so a broken line costs one object. Mode 0600, written beside and
-renamed, at most ``MAX_OCTETS``. It is written on change, never more often than every ``state_interval_s`` and never for more than a
-fiftieth of the time; while nothing changes its modification time is moved on, which tells its age.
+Kubernetes objects (``manifests``) under a checksum (``state_copies``). Mode 0600, written beside and renamed, at most ``MAX_OCTETS``. The
+file before stays as ``.previous`` if it is intact, and is started from where the current one is not fit to; each refusal is said.
+
+It is written on change, never more often than every ``state_interval_s`` and never for more than a fiftieth of the time; while nothing
+changes its modification time is moved on, which tells its age.
 """
 
 import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import structlog
 
-from baremetal_lb.kube.records import ENDPOINT_SLICE, IP_ALLOCATION, LEASE, NODE, SERVICE, DecodeError, Kind
-from baremetal_lb.model.ids import Identity, ObjectKey
+from baremetal_lb.model.ids import Identity
+from speaker.state_copies import CopyReason, SavedState, is_intact, read_copy, write_copy
 
 log = structlog.get_logger(__name__)
-MAX_OCTETS = 128 * 1024 * 1024
 TOUCH_S = 30.0
 
-_KINDS: Mapping[str, Kind[Any, Any]] = {kind.name: kind for kind in (SERVICE, ENDPOINT_SLICE, NODE, IP_ALLOCATION, LEASE)}
-_CONFIGURATION_KINDS = frozenset(
-    {"IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "BFDProfile", "Community", "IPReservation"}
-)
 
+class Copy(Enum):
+    """The two copies, in the order in which they are tried."""
 
-@dataclass(slots=True)
-class SavedState:
-    """What a file had: views by kind and key, and objects of the configuration."""
-
-    views: dict[str, dict[ObjectKey, Any]] = field(default_factory=dict)
-    broken_lines: int = 0
-
-    def of(self, kind: str) -> dict[ObjectKey, Any]:
-        """Return the objects of a kind."""
-        return self.views.get(kind, {})
+    CURRENT = "current"
+    PREVIOUS = "previous"
 
 
 class StateFile:
@@ -52,44 +43,40 @@ class StateFile:
         self._next_touch_s = 0.0
         self.problem: str | None = None
         """Why the last write failed."""
+        self.used: Copy | None = None
+        """The copy that was started from."""
+        self.refused: dict[Copy, CopyReason] = {}
+        """Why copies were not; what was not looked at is in neither."""
 
     def load(self) -> SavedState | None:
-        """Return what the file has; None where there is none that is fit to start from."""
+        """Return what the first copy has that is fit to start from; None where none is."""
         if self._path is None:
             return None
-        try:
-            with self._path.open("rb") as file:
-                age_s = time.time() - os.fstat(file.fileno()).st_mtime
-                if age_s > self._max_age_s:
-                    log.warning("state_file_too_old", path=self._path, age_s=round(age_s))
-                    return None
-                data = file.read(MAX_OCTETS)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            log.warning("state_file_not_read", path=self._path, error=str(error))
-            return None
-        state = SavedState()
-        for line in data.splitlines():
-            self._take(line, state)
-        log.info("state_file_read", path=self._path, age_s=round(age_s), objects=sum(map(len, state.views.values())))
-        return state
+        self.used, self.refused = None, {}
+        for copy in Copy:
+            found = read_copy(self._place(copy), identity=self._identity, max_age_s=self._max_age_s)
+            if isinstance(found, SavedState):
+                self.used = copy
+                objects = sum(map(len, found.views.values()))
+                log.info(
+                    "state_file_read", path=self._place(copy), age_s=round(found.age_s), objects=objects, broken_lines=found.broken_lines
+                )
+                return found
+            self.refused[copy] = found
+            log.warning("state_file_refused", path=self._place(copy), reason=found.name, message=found.sentence)
+        return None
 
-    def _take(self, line: bytes, state: SavedState) -> None:
-        try:
-            value = msgspec.json.decode(line, type=dict[str, Any])
-            kind, metadata = str(value.get("kind")), value["metadata"]
-            key = ObjectKey(metadata.get("namespace", ""), metadata["name"])
-            if kind in _CONFIGURATION_KINDS:
-                view: Any = value
-            elif kind in _KINDS:
-                view = _KINDS[kind].from_manifest(value, self._identity)
-            else:
-                return
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DecodeError, AttributeError, KeyError, TypeError):
-            state.broken_lines += 1
-            return
-        state.views.setdefault(kind, {})[key] = view
+    @property
+    def complaint(self) -> str | None:
+        """Say what is wrong with what was started from; None before a load, or where the current copy was fit."""
+        if not self.refused:
+            return None
+        begun = "started with nothing" if self.used is None else f"started from the {self.used.value} copy of the state file"
+        return begun + "; " + "; ".join(f"{copy.value}: {reason.sentence}" for copy, reason in self.refused.items())
+
+    def _place(self, copy: Copy) -> Path:
+        path = self._path or Path()
+        return path if copy is Copy.CURRENT else path.with_name(path.name + ".previous")
 
     def is_due(self, *, now_s: float) -> bool:
         """Tell whether a change may be written at ``now_s`` (monotonic)."""
@@ -126,20 +113,24 @@ class StateFile:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(file.fileno(), 0o600)
-                _write_bounded(file, lines)
+                write_copy(file, lines)
                 file.flush()
                 os.fsync(file.fileno())
+            if is_intact(path):
+                path.replace(self._place(Copy.PREVIOUS))
             beside.replace(path)
+            _sync_directory(path.parent)
         except OSError:
             beside.unlink(missing_ok=True)
             raise
 
 
-def _write_bounded(file: IO[bytes], lines: Iterator[bytes]) -> None:
-    for line in lines:
-        file.write(line)
-        if file.tell() > MAX_OCTETS:
-            raise OSError(f"more than {MAX_OCTETS} octets")
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lines(objects: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

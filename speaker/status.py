@@ -17,6 +17,7 @@ import msgspec
 
 from baremetal_lb.kube.records import DecodeError
 from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
+from baremetal_lb.model.json_text import UNDECODABLE
 from speaker.plan import L2Status
 
 KIND = "ServiceL2Status"
@@ -69,7 +70,7 @@ def status_view(data: bytes) -> StatusView:
     """
     try:
         status = _decode(data).status or _Status()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DecodeError(ObjectRef(KIND, ObjectKey("", "")), "", str(error)) from None
     interfaces = tuple(interface.name for interface in status.interfaces or ())
     return StatusView(status.node, ObjectKey(status.service_namespace, status.service_name), interfaces)

@@ -14,7 +14,8 @@ from typing import Any
 
 from baremetal_lb.api.faults import Fault
 from baremetal_lb.api.kinds import KIND_BY_NAME, Kind, Version
-from baremetal_lb.api.parse import json_type, nests_too_deep, without_nulls
+from baremetal_lb.api.nesting import nests_deeper
+from baremetal_lb.api.parse import DEPTH_MAX, json_type, without_nulls
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.selectors import is_subdomain
 from baremetal_lb.api.times import parse_timestamp
@@ -144,7 +145,7 @@ def _frame_faults(  # noqa: PLR0917  # the parts of one frame, read once
     for key in manifest:
         if key not in KNOWN_FIELDS:
             yield Fault(str(key), Why.UnknownField, f"{key} is unknown here.", is_fatal=False)
-    if nests_too_deep(manifest):
+    if nests_deeper(manifest, DEPTH_MAX):
         yield Fault("", Why.TooDeep)
 
 

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from baremetal_lb.api.base import ApiModel
 from baremetal_lb.api.faults import Fault, is_fatal
 from baremetal_lb.api.fields import field_path
+from baremetal_lb.api.nesting import nests_deeper
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 
 M = TypeVar("M", bound=ApiModel)
@@ -37,7 +38,7 @@ def read(model: type[M], data: object, at: str = "spec") -> Reading[M]:
         what = "is missing" if data is None else f"is {json_type(data)}, not an object"
         reason = Why.MissingField if data is None else Why.WrongType
         return Reading(None, [Fault(at, reason, f"{at} {what}.")])
-    if nests_too_deep(data):
+    if nests_deeper(data, DEPTH_MAX):
         return Reading(None, [Fault(at, Why.TooDeep)])
     present = without_nulls(data)
     try:
@@ -61,21 +62,6 @@ def without_nulls(data: Any) -> Any:
     if isinstance(data, list):
         return [without_nulls(item) for item in data]
     return data
-
-
-def nests_too_deep(data: object) -> bool:
-    """Tell whether the data nest deeper than DEPTH_MAX, without recursion and without looking deeper than that."""
-    level: list[Any] = [data]
-    for _ in range(DEPTH_MAX):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, Mapping) else item if isinstance(item, list) else ())
-            if isinstance(child, Mapping | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def json_type(value: object) -> str:

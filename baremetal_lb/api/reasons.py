@@ -8,6 +8,14 @@ class ConfigurationReason(Reason):
 
     # the document and its frame
     SyntaxError = "The document cannot be read as YAML or JSON."
+    InvalidEncoding = "The document is no UTF-8 text."
+    TooLarge = "The file is larger than all objects of a large cluster, and is not read."
+    NobodyWrites = "The file is a pipe that nobody writes to."
+    WrongTag = "The value does not fit its YAML tag, or Kubernetes does not know the tag."
+    InvalidKey = "A key of an object is null, a list or an object; it must be a text."
+    ImpossibleNumber = "The number is not finite, or has more than 64 bit; no API server takes it."
+    BrokenCharacter = "The text has half of a character (a lone surrogate), which UTF-8 cannot carry."
+    TooManyAliases = "Aliases make the document larger than any of ours can be."
     DuplicateKey = "A field is given twice in one object."
     NotAnObject = "The document is no Kubernetes object."
     TooDeep = "The object is nested deeper than any of ours can be."

@@ -5,7 +5,6 @@
 What cannot be read as YAML or JSON is a problem with its line, and hides nothing else; a file that cannot be opened is a SourceError.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +15,10 @@ from baremetal_lb.api.faults import Fault
 from baremetal_lb.api.fields import Part, field_parts
 from baremetal_lb.api.parse import json_type
 from baremetal_lb.api.reasons import ConfigurationReason as Why
+from baremetal_lb.api.texts import SourceError, texts
 from baremetal_lb.api.yaml_nodes import Document, Flaw, parse_documents
 from baremetal_lb.model.ids import ObjectKey, ObjectRef
 from baremetal_lb.model.problem import Problem
-
-SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-SIZE_MAX = 256 * 2**20
-"""Bytes of one file: the objects of a large cluster, several times over."""
-
-
-class SourceError(Exception):
-    """A file or directory that cannot be read, or a document that is broken where nobody takes problems; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +54,11 @@ def load(paths: Iterable[str | Path], problems: list[Problem] | None = None) -> 
     """
     objects: list[SourcedObject] = []
     found: list[Problem] = []
-    for file, text in _texts(paths):
+    for file, text in texts(paths):
+        if isinstance(text, Why):
+            problem = Fault("", text).of(ObjectRef("Document", ObjectKey("", file)))
+            found.append(replace(problem, source=f"{file}:1"))
+            continue
         for number, document in enumerate(parse_documents(text), start=1):
             ref = ObjectRef("Document", ObjectKey("", f"{file}#{number}"))
             members = list(_members(file, document))
@@ -85,38 +81,6 @@ def with_sources(compiled: Compiled, sourced: list[SourcedObject]) -> list[Probl
         replace(problem, source=sourced[origin].place(problem.field))
         for problem, origin in zip(compiled.problems, compiled.origins, strict=True)
     ]
-
-
-def _texts(paths: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
-    for path in paths:
-        if str(path) == "-":
-            yield "-", _decoded("-", sys.stdin.buffer.read(SIZE_MAX + 1))
-            continue
-        for file in _files(Path(path)):
-            try:
-                with file.open("rb") as stream:
-                    data = stream.read(SIZE_MAX + 1)
-            except OSError as error:
-                raise SourceError(f"{file}: {error.strerror or error}") from None
-            yield str(file), _decoded(str(file), data)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-    if not files:
-        raise SourceError(f"{path}: no {', '.join(sorted(SUFFIXES))} file in it")
-    return files
-
-
-def _decoded(file: str, data: bytes) -> str:
-    if len(data) > SIZE_MAX:
-        raise SourceError(f"{file}: larger than {SIZE_MAX} bytes")
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{file}: no UTF-8 text (byte {error.start})") from None
 
 
 def _members(file: str, document: Document) -> Iterator[SourcedObject]:
@@ -144,8 +108,7 @@ def _typed(item: Any, of: dict[str, Any]) -> Any:
 def _flaw_problem(flaw: Flaw, file: str, document: Document, members: list[SourcedObject], ref: ObjectRef) -> Problem:
     if len(members) == 1 and not members[0].prefix:
         ref = _ref(members[0].object) or ref
-    reason = Why.DuplicateKey if flaw.is_duplicate_key else Why.SyntaxError
-    problem = Fault(flaw.field, reason, flaw.message, is_fatal=True).of(ref)
+    problem = Fault(flaw.field, flaw.reason, flaw.message, is_fatal=True).of(ref)
     return replace(problem, source=f"{file}:{flaw.line or document.line}")
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from baremetal_lb.bfd.spec import BfdSpec, BfdStatus
+from baremetal_lb.model.json_text import NotJSON, decode_json
 from baremetal_lb.model.net import parse_address
 from baremetal_lb.model.text import INTERFACE_NAME
 
@@ -66,8 +67,8 @@ def decode_want(line: bytes) -> list[BfdSpec]:
         MalformedLine: it does not.
     """
     try:
-        return [_spec(session) for session in msgspec.json.decode(line, type=_Want).want]
-    except (msgspec.MsgspecError, ValueError) as error:
+        return [_spec(session) for session in decode_json(line, longest=LONGEST_LINE, type=_Want).want]
+    except ValueError as error:  # an address, or NotJSON
         raise MalformedLine(str(error)) from None
 
 
@@ -83,9 +84,10 @@ def decode_report(line: bytes) -> Report:
         MalformedLine: nothing.
     """
     try:
-        return msgspec.json.decode(line, type=Report)
-    except (msgspec.MsgspecError, ValueError) as error:
+        report: Report = decode_json(line, longest=LONGEST_LINE, type=Report)
+    except NotJSON as error:
         raise MalformedLine(str(error)) from None
+    return report
 
 
 def _document(spec: BfdSpec) -> dict[str, object]:

@@ -10,13 +10,13 @@ read is an Unreadable, which is counted and does no harm; fields of events that 
     {"hub": "hello" | "withdrawn", ...}                 Hello, HubWithdrew
 """
 
-import json
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 from baremetal_lb.bgp.session import Prefix, SessionStateName
+from baremetal_lb.model.json_text import NotJSON, decode_json
 from baremetal_lb.model.net import IPAddress
 
 
@@ -130,6 +130,10 @@ Event = (
     Ack | StateChanged | FsmChanged | Opened | Negotiated | Notified | NeighborsSeen | RouteSeen | Hello | HubWithdrew | Output | Unreadable
 )
 
+LONGEST_LINE = 1 << 22
+"""Characters of one line: the summary of thousands of neighbors."""
+_LARGEST = 2**32 - 1
+"""Of numbers: AS numbers are the largest."""
 _NONE = re.compile(r":\s*None\b")
 _ROUTE = re.compile(r"neighbor (\S+) local-ip .* family-allowed \S+ ipv[46] unicast (\S+) next-hop (\S+)(.*)")
 _FSM = {name.value.upper(): name for name in SessionStateName}
@@ -144,7 +148,7 @@ def parse_line(line: str) -> Event:
         if line.startswith(("{", "[")):
             return _parse_json(line)
         return _parse_text(line)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return Unreadable()
 
 
@@ -176,9 +180,9 @@ def _words(tokens: list[str]) -> dict[str, tuple[str, ...]]:
 
 def _parse_json(line: str) -> Event:
     try:
-        document = json.loads(line)
-    except ValueError:
-        document = json.loads(_NONE.sub(": null", line))
+        document = decode_json(line, longest=LONGEST_LINE)
+    except NotJSON:
+        document = decode_json(_NONE.sub(": null", line), longest=LONGEST_LINE)
     if isinstance(document, list):
         return NeighborsSeen(tuple(_neighbor_seen(item) for item in document))
     if "hub" in document:
@@ -186,16 +190,41 @@ def _parse_json(line: str) -> Event:
     neighbor = document.get("neighbor")
     if neighbor is None:
         return Output() if document.get("type") == "notification" else Unreadable()
-    return _parse_event(document["type"], ip_address(neighbor["address"]["peer"]), neighbor)
+    return _parse_event(document["type"], _address(neighbor["address"]["peer"]), neighbor)
 
 
 def _parse_hub(document: dict[str, Any]) -> Event:
     if document["hub"] == "hello":
         pid = document.get("pid")
-        return Hello(int(document["epoch"]), None if pid is None else int(pid), document["is_running"] is True)
+        return Hello(_number(document["epoch"]), None if pid is None else _number(pid), document["is_running"] is True)
     if document["hub"] == "withdrawn":
         return HubWithdrew(str(document.get("reason", "")))
     return Output()
+
+
+def _number(value: object) -> int:
+    """Return a number, which ExaBGP writes as one or as digits.
+
+    Raises:
+        ValueError: it is none that a field here can have.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str) or (isinstance(value, str) and len(value) > len(str(_LARGEST))):
+        raise ValueError("no number")
+    number = int(value)
+    if not 0 <= number <= _LARGEST:
+        raise ValueError("out of range")
+    return number
+
+
+def _address(value: object) -> IPAddress:
+    """Return an address that is written as text: a number would be one, too.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str):
+        raise ValueError("no text")  # noqa: TRY004 - the one exception of these readers
+    return ip_address(value)
 
 
 def _parse_event(kind: str, remote: IPAddress, neighbor: dict[str, Any]) -> Event:
@@ -211,23 +240,25 @@ def _parse_event(kind: str, remote: IPAddress, neighbor: dict[str, Any]) -> Even
             return Output()
         opened = neighbor["open"]
         asn = next((value["asn4"] for value in opened["capabilities"].values() if value.get("name") == "asn4"), opened["asn"])
-        return Opened(remote, int(asn))
+        return Opened(remote, _number(asn))
     if kind == "negotiated":
-        return Negotiated(remote, int(neighbor["negotiated"]["hold_time"]))
+        return Negotiated(remote, _number(neighbor["negotiated"]["hold_time"]))
     if kind == "notification":
         told = neighbor["notification"]
-        return Notified(remote, _DIRECTIONS[neighbor["direction"]], int(told["code"]), int(told["subcode"]), str(told.get("message", "")))
+        return Notified(
+            remote, _DIRECTIONS[neighbor["direction"]], _number(told["code"]), _number(told["subcode"]), str(told.get("message", ""))
+        )
     return Unreadable()
 
 
 def _neighbor_seen(item: dict[str, Any]) -> NeighborSeen:
     local, peer = item["local"], item["peer"]
-    holds = [side["hold"] for side in (local, peer)]
+    holds = [None if side["hold"] is None else _number(side["hold"]) for side in (local, peer)]
     return NeighborSeen(
-        ip_address(peer["address"]),
-        int(local["as"]),
-        int(peer["as"]),
-        IPv4Address(local["id"]),
+        _address(peer["address"]),
+        _number(local["as"]),
+        _number(peer["as"]),
+        IPv4Address(str(local["id"])),
         _FSM[item["fsm"].upper()],
-        None if None in holds else min(holds),
+        None if None in holds else min(hold for hold in holds if hold is not None),
     )

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from baremetal_lb.api.yaml_nodes import read_document
 from baremetal_lb.cli.change import USAGE, refuse
 from baremetal_lb.cli.output import PROBLEM_FOUND, complain, to_yaml
 
@@ -35,7 +34,7 @@ def edited(document: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
         _run_editor(path)
         yield _read(path)
     except BaseException:  # Ctrl-C too: it is somebody's work
-        if path.read_text(encoding="utf-8") == before:
+        if path.read_bytes() == before.encode():
             path.unlink()
         else:
             complain(f"What you wrote is kept in {path}")
@@ -44,10 +43,10 @@ def edited(document: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise refuse("what was written is no YAML:", *str(error).split("\n"), code=PROBLEM_FOUND) from error
+    document, flaw = read_document(path.read_bytes().decode("utf-8", "surrogateescape"))
+    if flaw is not None:
+        where = f"line {flaw.line}{f', {flaw.field}' if flaw.field else ''}"
+        raise refuse(f"what was written cannot be read: {where}: {flaw.reason.sentence} {flaw.message}".rstrip(), code=PROBLEM_FOUND)
     if not isinstance(document, dict):
         raise refuse("what was written is no object with fields; nothing was done", code=PROBLEM_FOUND)
     return document

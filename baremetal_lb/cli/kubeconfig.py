@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
+from baremetal_lb.api.yaml_nodes import read_document
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -34,7 +34,7 @@ def context_namespace(kubeconfig: str, context: str) -> str:
         return _read(POD_NAMESPACE).strip() or "default"
     configs = [_mapping(_read(Path(each))) for each in path.split(os.pathsep) if each]
     name = context or next((config["current-context"] for config in configs if config.get("current-context")), None)
-    contexts = [each for config in configs for each in config.get("contexts") or () if isinstance(each, dict)]
+    contexts = [each for config in configs for each in _list(config.get("contexts")) if isinstance(each, dict)]
     found = next((each.get("context") for each in contexts if each.get("name") == name), None)
     return str((found if isinstance(found, dict) else {}).get("namespace") or "default")
 
@@ -46,9 +46,10 @@ def _read(path: Path) -> str:
         return ""
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _mapping(text: str) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
+    value, _ = read_document(text)
     return value if isinstance(value, dict) else {}

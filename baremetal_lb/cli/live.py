@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
 import typer
 
 from baremetal_lb.cli.kubeconfig import kubeconfig_path
@@ -17,6 +16,7 @@ from baremetal_lb.cli.output import complain
 from baremetal_lb.kube.errors import ApiError, KubeconfigError, KubeError, Unreachable
 from baremetal_lb.kube.resources import Resource
 from baremetal_lb.model.ids import IDENTITIES, Identity
+from baremetal_lb.model.json_text import NotJSON, decode_json
 
 if TYPE_CHECKING:  # it costs half a second, and only those pay who talk to a cluster
     from baremetal_lb.kube.transport import Transport
@@ -26,6 +26,8 @@ Object = dict[str, Any]
 API_ERROR = 3
 PAGE_LIMIT = 500
 _PATIENCE_S = 15.0
+_LONGEST_ANSWER = 1 << 30
+"""Octets of one page: any that an API server sends."""
 
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Path of the kubeconfig. Default: as kubectl finds it.")]
 Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig.")]
@@ -100,7 +102,7 @@ async def fetch_all(transport: "Transport", resource: Resource, namespace: str =
         query = [("limit", str(PAGE_LIMIT)), *([("continue", token)] if token else [])]
         query += [("fieldSelector", field_selector)] if field_selector else []
         try:
-            page = msgspec.json.decode(await transport.request("GET", resource.path(namespace), query, total_s=_PATIENCE_S))
+            page = _object(await transport.request("GET", resource.path(namespace), query, total_s=_PATIENCE_S))
         except ApiError as error:
             if error.is_expired and token:  # what was read is of a list that is gone: once more from the start
                 found, token = [], ""
@@ -115,6 +117,13 @@ async def fetch_all(transport: "Transport", resource: Resource, namespace: str =
             return found
 
 
+def _object(data: bytes) -> Object:
+    try:
+        return dict(decode_json(data, longest=_LONGEST_ANSWER, type=Object))
+    except NotJSON as error:
+        raise KubeError(f"the answer is no JSON object: {error}") from None
+
+
 async def fetch_object(transport: "Transport", resource: Resource, name: str, namespace: str = "") -> Object | None:
     """Return one object; None where there is none of this name.
 
@@ -123,7 +132,7 @@ async def fetch_object(transport: "Transport", resource: Resource, name: str, na
         KubeError: no answer, or another no.
     """
     try:
-        return dict(msgspec.json.decode(await transport.request("GET", resource.path(namespace, name), total_s=_PATIENCE_S)))
+        return _object(await transport.request("GET", resource.path(namespace, name), total_s=_PATIENCE_S))
     except ApiError as error:
         if not error.is_not_found:
             raise

@@ -174,16 +174,18 @@ class _Reader:
     def roster(self, nodes: Iterable[str]) -> Roster:
         """Return the roster: every node serves with all interfaces, unless the Lease of its speaker says otherwise."""
         members = dict(Roster.of_nodes(nodes).members)
-        for key, lease in self.views("Lease", LEASE).items():
+        leases = self.views("Lease", LEASE)
+        places = {ref.key: place for place, ref in self.keys.items() if ref.kind == "Lease"}
+        for key, lease in leases.items():
             if key.namespace != self._namespace:
                 continue
             self.leases.append(lease)
             node = node_of_lease(key.name)
             if node is not None:
-                members[node] = self._member(node, lease)
+                members[node] = self._member(node, lease, places[key])
         return Roster(members)
 
-    def _member(self, node: str, lease: LeaseView) -> Member:
+    def _member(self, node: str, lease: LeaseView, place: int) -> Member:
         if not lease.holder:
             return Member(node, is_alive=False, is_serving=False)
         text = lease.annotations.get(self._identity.prefix + MEMBER_ANNOTATION)
@@ -193,7 +195,6 @@ class _Reader:
             facts = parse(text)
         except MalformedFacts as error:
             ref = ObjectRef("Lease", lease.key)
-            place = next(place for place, known in self.keys.items() if known == ref)
             field = f"metadata.annotations[{self._identity.prefix}{MEMBER_ANNOTATION}]"
             self._report(place, ref, field, InputReason.MalformedFacts, str(error), is_fatal=False)
             return Member(node)

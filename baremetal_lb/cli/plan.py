@@ -16,7 +16,8 @@ import typer
 from rich.table import Table
 
 from baremetal_lb.api.reasons import ConfigurationReason
-from baremetal_lb.api.source import SourceError, load
+from baremetal_lb.api.source import load
+from baremetal_lb.api.texts import SourceError
 from baremetal_lb.cli.afterwards import objects_afterwards
 from baremetal_lb.cli.offline import read_cluster
 from baremetal_lb.cli.output import complain, open_console, print_json, print_yaml

@@ -16,7 +16,8 @@ from rich.table import Table
 from baremetal_lb.api.compile import compile_objects
 from baremetal_lb.api.kinds import KIND_BY_NAME
 from baremetal_lb.api.reasons import ConfigurationReason as Why
-from baremetal_lb.api.source import SourcedObject, SourceError, load, with_sources
+from baremetal_lb.api.source import SourcedObject, load, with_sources
+from baremetal_lb.api.texts import SourceError
 from baremetal_lb.cli.output import complain, open_console, print_json, styled
 from baremetal_lb.model.ids import BAREMETAL_LB, IDENTITIES, METALLB, Identity
 from baremetal_lb.model.problem import Problem

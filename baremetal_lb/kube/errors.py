@@ -9,6 +9,8 @@ KubeError
 
 import msgspec
 
+from baremetal_lb.model.json_text import UNDECODABLE
+
 LONGEST_RETRY_AFTER_S = 120.0
 """A server that asks for more is asked again after this."""
 _TEXT_LIMIT = 300
@@ -63,7 +65,7 @@ class ApiError(KubeError):
         """Read an answer; anything but a Status keeps its first words."""
         try:
             said = msgspec.json.decode(body, type=_Status)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             said = _Status(message=" ".join(body[:_TEXT_LIMIT].decode(errors="replace").split()))
         wait = _seconds(retry_after)
         if wait is None and said.details is not None and said.details.retry_after_seconds is not None:

@@ -22,6 +22,7 @@ from baremetal_lb.kube.times import timestamp
 from baremetal_lb.kube.transport import APPLY_PATCH, DEFAULT_TOTAL_S, MERGE_PATCH, Transport
 from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.ids import Identity
+from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.views import ServiceView
 
@@ -158,7 +159,7 @@ def decode_object(data: bytes) -> dict[str, Any]:
     """
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise KubeError(f"the answer is no JSON object: {error}") from None
     if not isinstance(value, dict):
         raise KubeError("the answer is no JSON object")

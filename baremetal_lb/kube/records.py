@@ -43,6 +43,7 @@ from baremetal_lb.kube.structs import (
     ServiceStatus,
 )
 from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
+from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.net import Family, IPAddress, parse_address
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import (
@@ -67,8 +68,6 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 CONDITION_NAME = "Satisfied"
 """Our condition on a Service is ``<prefix>Satisfied``."""
 
-UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes and values that somebody else made; the last one for nesting without end."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

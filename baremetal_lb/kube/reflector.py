@@ -31,11 +31,12 @@ import structlog
 from baremetal_lb.kube import memory
 from baremetal_lb.kube.backoff import Backoff
 from baremetal_lb.kube.errors import ApiError, KubeError, Unreachable
-from baremetal_lb.kube.records import UNDECODABLE, DecodeError
+from baremetal_lb.kube.records import DecodeError
 from baremetal_lb.kube.store import OnChange, Store
 from baremetal_lb.kube.structs import BaseRecord
 from baremetal_lb.kube.transport import Query, Transport
 from baremetal_lb.model.ids import ObjectKey
+from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.time import SECOND
 
 log = structlog.get_logger(__name__)
@@ -348,9 +349,13 @@ def _error_of(data: msgspec.Raw) -> KubeError:
     return ApiError(410 if is_expired else status.code, "Expired" if is_expired else status.reason, status.message)
 
 
+_VERSION_DIGITS = 20
+"""Of 64 bit."""
+
+
 def _number(version: str) -> int:
     """Return a resourceVersion as a number; 0 for one that is none (then nothing is ever "older")."""
-    return int(version) if version.isascii() and version.isdecimal() else 0
+    return int(version) if version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS else 0
 
 
 def _now_s() -> float:

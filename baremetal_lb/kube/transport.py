@@ -29,6 +29,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration as ClientConfiguration
 
 from baremetal_lb.kube.errors import ApiError, KubeconfigError, Unreachable, UnsupportedServer
+from baremetal_lb.model.json_text import UNDECODABLE
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -39,7 +40,17 @@ _IN_CLUSTER = (
     "the in-cluster service account, which a container started outside a cluster does not have, nor one that a kubelet started before it "
     "had heard of the Service kubernetes (the kubelet will start it again)"
 )
-_MALFORMED = (client_config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError)
+_MALFORMED = (
+    client_config.ConfigException,
+    yaml.YAMLError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
 """What the client's loaders raise: they meet a malformed file with whatever their code stumbles over."""
 _BODY_LIMIT = 64 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -208,7 +219,7 @@ class Transport:
             said = msgspec.json.decode(data, type=_Version)
             # Some distributions write "31+".
             return ServerVersion(int(said.major.rstrip("+")), int(said.minor.rstrip("+")), said.git_version)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        except (ValueError, *UNDECODABLE) as error:
             raise UnsupportedServer(f"{self.host} does not tell its version as an API server does: {error}") from error
 
     async def check_version(self) -> ServerVersion:

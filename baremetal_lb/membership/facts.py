@@ -3,7 +3,7 @@
     {"serving":true,"incarnation":1764028800123,
      "interfaces":[{"name":"eth0","carrier":true,"families":["IPv4","IPv6"],"mac":"02:00:00:00:00:01"}]}
 
-Unknown keys are ignored, so that a newer speaker may say more; what is missing or of the wrong type makes the whole unreadable.
+Unknown keys are ignored, so that a newer speaker may say more; what is missing or of the wrong type or size makes the whole unreadable.
 ``parse(encode(x)) == x``, and ``encode`` gives equal facts equal texts, so an unchanged text means nothing to write.
 """
 
@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from baremetal_lb.model.json_text import NotJSON, decode_json
 from baremetal_lb.model.net import Family, Mac
 from baremetal_lb.model.roster import InterfaceFacts
 
@@ -54,15 +55,18 @@ def parse(text: str) -> MemberFacts:
     if len(text) > MAX_OCTETS:
         raise MalformedFacts(f"longer than {MAX_OCTETS} characters")
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = decode_json(text, longest=MAX_OCTETS)
+    except NotJSON:
         raise MalformedFacts("no JSON") from None
     interfaces = _typed(value, "interfaces", list)
     if len(interfaces) > MAX_INTERFACES:
         raise MalformedFacts(f"more than {MAX_INTERFACES} interfaces")
+    incarnation = _typed(value, "incarnation", int)
+    if not 0 <= incarnation < 2**63:
+        raise MalformedFacts("incarnation has more than 63 bit")
     return MemberFacts(
         is_serving=_typed(value, "serving", bool),
-        incarnation=_typed(value, "incarnation", int),
+        incarnation=incarnation,
         interfaces=tuple(sorted((_interface(item) for item in interfaces), key=lambda facts: facts.name)),
     )
 

@@ -123,6 +123,13 @@ IPS_SILENT = MetricDefinition("speaker_ips_silent", _G, "IPs that this node does
 ROSTER = MetricDefinition("speaker_roster_members", _G, "Speakers in the roster: `serving`, `not_serving`, `dead`.", _SPEAKER, ("state",))
 TURN_TIME = MetricDefinition("speaker_turn_seconds", _H, "Time that it took to work off the IPs that something had happened to.", _SPEAKER)
 CUT_OFF = MetricDefinition("speaker_cut_off", _G, "1 while own renewals do not come back, so that nobody is taken for dead.", _SPEAKER)
+STATE_COPIES = MetricDefinition(
+    "speaker_state_file_copies",
+    _G,
+    "Copies of the state file that a start without API server looked at: `used`, or the reason why not.",
+    _SPEAKER,
+    ("copy", "result"),
+)
 
 # -- speaker: layer 2 ---------------------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 import copy
 import json
 
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baremetal_lb.api.source import load
 from tests.support.offline_plan import Planned, manifests
 
 BASE = manifests("""
@@ -112,6 +114,64 @@ def test_a_plan_of_broken_manifests_has_an_answer(edits):
     json.dumps(plan.document)
     chained = Planned(plan.afterwards())
     assert [row["ips"] for row in chained.document["services"]] == [row["ips"] for row in plan.document["services"]]
+
+
+WILD = st.sampled_from(
+    [
+        '!!bool "x"',
+        '!!int "zz"',
+        "!!binary eA==",
+        "!!set {a}",
+        "!own x",
+        "9" * 5000,
+        str(2**64),
+        "1e999",
+        ".nan",
+        "[" * 500,
+        "&a [*a]",
+        "{<<: 5}",
+        "&a {<<: *a}",
+        "{~: 1}",
+        "{[a]: 1}",
+        "{a: 1, a: 2}",
+        '"\\ud800"',
+        "\x00",
+        "\t- x",
+        '"',
+        "*a",
+        "---",
+        "-0",
+        "{1: 2}",
+        '"\\0"',
+        "{}",
+        "[]",
+        "~",
+        "5",
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(ALL), WILD), min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_a_plan_of_wild_text_has_an_answer(tmp_path_factory, edits):
+    marked, texts = copy.deepcopy(BASE), {}
+    for number, (path, text) in enumerate(edits):
+        holder = marked
+        try:
+            for step in path[:-1]:
+                holder = holder[step]
+            holder[path[-1]] = mark = f"mark{number}"
+        except (KeyError, IndexError, TypeError):
+            continue
+        texts[mark] = text
+    whole = "---\n".join(yaml.safe_dump(each) for each in marked)
+    for mark, text in texts.items():
+        whole = whole.replace(mark, text)
+    file = tmp_path_factory.mktemp("wild") / "a.yaml"
+    file.write_text(whole, encoding="utf-8")
+    problems = []
+    plan = Planned([each.object for each in load([file], problems)])
+    json.dumps([plan.document, [problem.message for problem in problems]]).encode()
 
 
 def test_the_base_is_sound():

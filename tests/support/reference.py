@@ -31,6 +31,7 @@ from controller.report import ControllerReason
 from controller.settings import Settings as ControllerSettings
 from speaker.reasons import SilenceReason
 from speaker.settings import Settings as SpeakerSettings
+from speaker.state_copies import CopyReason
 from tests.support.reference_cli import cli_lines
 from tests.support.reference_crds import crds_lines
 from tests.support.reference_markdown import NOTE, cell
@@ -61,6 +62,7 @@ REASONS: dict[str, tuple[str, type[Reason]]] = {
     "What is wrong with a pool": ("In `bmlb pool check`.", PoolReason),
     "What the controller has to say besides": ("In events.", ControllerReason),
     "Why a speaker's Lease does not count": ("In logs.", LeaseReason),
+    "Why a copy of the state file is not started from": ("In the speaker's log, metrics and readiness.", CopyReason),
     "Why an interface is not used": ("In the speaker's logs.", LinkReason),
     "Why a frame gets no answer": ("In the speaker's counters.", DropReason),
     "Why a node does not advertise an IP": ("In `bmlb svc explain` and `bmlb plan`, in the speaker's log and metrics.", RouteReason),

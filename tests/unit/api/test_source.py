@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from baremetal_lb.api.source import SourceError, load
+from baremetal_lb.api.source import load
+from baremetal_lb.api.texts import SourceError
 from baremetal_lb.api.yaml_nodes import parse_documents
 
 TWO = """\
