@@ -165,6 +165,7 @@ async def test_a_connection_carries_one_request_and_is_closed(sent: bytes, statu
         answer = await server.ask(sent)
         assert answer[9:12] == status
         assert answer.count(b"HTTP/1.") == 1
+        assert b"\r\nConnection: close\r\n" in answer or answer.startswith(b"HTTP/1.0")
 
 
 async def slow_reader(server: Served) -> Streams:
