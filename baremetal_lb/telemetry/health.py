@@ -80,6 +80,7 @@ def _application(health: Health | None, metrics: Metrics | None) -> web.Applicat
 
 async def _close_afterwards(_request: web.Request, response: web.StreamResponse) -> None:
     response.force_close()
+    response.headers["Connection"] = "close"  # aiohttp has written its own headers by now
 
 
 class _Exposition:
