@@ -9,7 +9,7 @@ import argparse
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import pairwise
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
@@ -57,8 +57,9 @@ def parse_options(
     description: str,
     choices: Mapping[str, Sequence[str]] | None = None,
     required: Sequence[str] = (),
+    checks: Mapping[str, Callable[[str], object]] | None = None,
 ) -> S:
-    """Return the settings.
+    """Return the settings; what ``checks`` have for a field raises ValueError for a text that cannot be meant.
 
     Raises:
         SystemExit: 2 after the usage, for an unknown option, a value that cannot be meant, or a required field that is empty;
@@ -83,6 +84,11 @@ def parse_options(
     for name in required:
         if values[name] == "":
             parser.error(f"--{name.replace('_', '-')} (or {environment_name(name)}) is required")
+    for name, check in (checks or {}).items():
+        try:
+            check(values[name])
+        except ValueError as error:
+            parser.error(f"--{name.replace('_', '-')} (or {environment_name(name)}): {error}")
     return cls(**values)
 
 

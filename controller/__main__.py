@@ -6,7 +6,7 @@ import sys
 
 from baremetal_lb.options import parse_options
 from baremetal_lb.telemetry.logging import configure_logging
-from controller.settings import CHOICES, Settings
+from controller.settings import CHECKS, CHOICES, Settings
 
 DESCRIPTION = "Give Services of type LoadBalancer their IPs from pools, and keep the ledger of who has which."
 
@@ -14,7 +14,9 @@ DESCRIPTION = "Give Services of type LoadBalancer their IPs from pools, and keep
 def main(argv: list[str] | None = None) -> int:
     """Run the controller; return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    settings = parse_options(Settings, arguments, os.environ, prog="bmlb controller", description=DESCRIPTION, choices=CHOICES)
+    settings = parse_options(
+        Settings, arguments, os.environ, prog="bmlb controller", description=DESCRIPTION, choices=CHOICES, checks=CHECKS
+    )
     configure_logging(level=settings.log_level, log_format=settings.log_format, component="controller")
     from controller.process import run  # noqa: PLC0415  # the help must not pay for the client library
 

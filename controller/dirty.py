@@ -75,18 +75,25 @@ class Dirty:
             if known is None or _places(known) != _places(new):
                 self.placements.update(entry.address for entry in self.world.ledger.entries_of(new.uid))
         elif old is not None and self.world.lose_service(old.key, old.uid):
-            self._in_namespace.get(old.key.namespace, set()).discard(old.key)
+            self._leave_namespace(old.key)
             self.waiting.discard(old.key)
             if old.key in self.world.holders:
                 self.agenda.mark(old.key)
 
     def _note_namespace(self, view: ServiceView) -> None:
-        keys = self._in_namespace.setdefault(view.key.namespace, set())
         if handles_service(view, self.lb_class):
-            keys.add(view.key)
+            self._in_namespace.setdefault(view.key.namespace, set()).add(view.key)
         else:
-            keys.discard(view.key)
+            self._leave_namespace(view.key)
             self.waiting.discard(view.key)
+
+    def _leave_namespace(self, key: ObjectKey) -> None:
+        """Forget a Service, and its namespace with the last one: names of namespaces that come and go must not add up."""
+        keys = self._in_namespace.get(key.namespace)
+        if keys is not None:
+            keys.discard(key)
+            if not keys:
+                del self._in_namespace[key.namespace]
 
     def namespace_changed(self, name: str, labels: Mapping[str, str] | None) -> None:
         """Take a Namespace's labels; None: it is gone."""

@@ -78,7 +78,9 @@ async def run(settings: Settings) -> int:
     health.readiness["kubernetes"] = state.tell
     health.liveness["process"] = lambda: None
     try:
-        async with serve(health, metrics, health_port=settings.health_port, metrics_port=settings.metrics_port):
+        async with serve(
+            health, metrics, addresses=settings.addresses, health_port=settings.health_port, metrics_port=settings.metrics_port
+        ):
             return await _run(settings, metrics, state, stop)
     except (KubeconfigError, UnsupportedServer, OtherController, OSError) as error:
         log.critical("cannot_run", kind=type(error).__name__, error=str(error))

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 WISHES_MAX = 20_000
 """Services whose last wish for an announcer is remembered."""
+CONTESTED_MAX = 20_000
+"""Services of which it is remembered that their contested status was reported; one that is forgotten is reported once more."""
 
 
 class ControllerReason(Reason):
@@ -49,7 +51,7 @@ class Report:
 
     def __init__(self, events: Events, metrics: Metrics) -> None:
         self._events = events
-        self._contested: set[tuple[ObjectKey, str]] = set()
+        self._contested: dict[tuple[ObjectKey, str], None] = {}
         self._wishes: dict[ObjectKey, tuple[str, str | None]] = {}
         """(uid, wanted announcer) of Services as they were decided last."""
         self._left_out: dict[IPAddress, frozenset[str]] = {}
@@ -66,7 +68,7 @@ class Report:
         decision = verdict.decision
         if decision is None:
             return
-        self._contested.discard((before.key, before.uid))
+        self._contested.pop((before.key, before.uid), None)
         has_new_ips = set(after.status_ips) != set(before.status_ips)
         old_reason = before.condition.reason if before.condition is not None else None
         for address, refusal in decision.given_up:
@@ -98,7 +100,9 @@ class Report:
         """Report, once, that a status is not put right any more."""
         self.restorations.inc()
         if (service.key, service.uid) not in self._contested:
-            self._contested.add((service.key, service.uid))
+            self._contested[service.key, service.uid] = None
+            if len(self._contested) > CONTESTED_MAX:  # Services that are deleted while they are contested would add up
+                del self._contested[next(iter(self._contested))]
             reason = ControllerReason.StatusContested
             self._event(service, reason.name, reason.sentence, is_warning=True)
             log.warning("status_contested", service=service.key, ips=service.status_ips)

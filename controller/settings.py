@@ -7,6 +7,7 @@ option wins. Its attribute docstring is its help: unit, why the default, and wha
 from dataclasses import dataclass
 
 from baremetal_lb.model.ids import IDENTITIES, Identity
+from baremetal_lb.model.net import IPAddress, parse_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Settings:
     """TCP port of ``/metrics``. 0 switches it off."""
     health_port: int = 17472
     """TCP port of ``/healthz`` and ``/readyz``. 0 switches it off."""
+    listen_address: str = "127.0.0.1"
+    """Addresses that both ports listen on, separated by commas; the chart gives those of the Pod.
+    ``0.0.0.0,::`` is all. An address that is not there yet is answered on as soon as it is. Loopback where nothing is said, since a port
+    that everybody reaches is to be asked for."""
     log_level: str = "info"
     """debug, info, warning or error. One line for each change at info, nothing when nothing changes."""
     log_format: str = "json"
@@ -68,6 +73,11 @@ class Settings:
         return self.namespace or self.names.default_namespace
 
     @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """The addresses to listen on; ``parse_options`` has refused what is none."""
+        return parse_addresses(self.listen_address)
+
+    @property
     def install(self) -> str:
         """The install id, with its default applied."""
         return self.owner or f"{self.identity}/{self.home}"
@@ -79,3 +89,5 @@ CHOICES = {
     "log_format": ("json", "console"),
 }
 """Fields that take one of a few words."""
+CHECKS = {"listen_address": parse_addresses}
+"""Fields whose text has to be readable."""

@@ -67,6 +67,8 @@ class Statuses:
     async def _round(self) -> float | None:
         """Look at each object that may have to be written; return in how many seconds to look again, None for not before a change."""
         pause_s: float | None = None
+        now_s = time.monotonic()
+        self._not_before = {ref: at for ref, at in self._not_before.items() if at > now_s}
         for ref in sorted(self._resources.to_report):
             if self._resources.is_stale:
                 return None  # what is not compiled yet is not judged; the compilation wakes us

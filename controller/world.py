@@ -96,6 +96,8 @@ class World:
                 continue
             if entry.announcer:
                 self.load[entry.announcer] += step
+                if not self.load[entry.announcer]:
+                    del self.load[entry.announcer]
             if entry.owner != self.owner:
                 continue
             for user in entry.services:

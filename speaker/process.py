@@ -335,10 +335,9 @@ async def run(settings: Settings) -> int:
             async with serve(
                 speaker.health(),
                 speaker.measures.metrics,
+                addresses=settings.addresses,
                 health_port=settings.health_port,
                 metrics_port=settings.metrics_port,
-                health_host=settings.health_host,
-                metrics_host=settings.health_host,
             ):
                 await speaker.run(stopping)
     except* (KubeconfigError, UnsupportedServer, OSError) as group:

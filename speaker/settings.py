@@ -7,6 +7,7 @@ docstring is its help: unit, why the default, and what turning it does.
 from dataclasses import dataclass
 
 from baremetal_lb.model.ids import IDENTITIES, Identity
+from baremetal_lb.model.net import IPAddress, parse_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,10 @@ class Settings:
     """TCP port of ``/metrics``. 0 switches it off."""
     health_port: int = 17473
     """TCP port of ``/healthz`` and ``/readyz``. 0 switches it off."""
-    health_host: str = ""
-    """Address that both ports listen on. Empty: all. The Pod is on the host's network, so ``127.0.0.1`` keeps them on the node."""
+    listen_address: str = "127.0.0.1"
+    """Addresses that both ports listen on, separated by commas; the chart gives those of the node, its InternalIPs.
+    ``0.0.0.0,::`` is all. An address that is not there yet is answered on as soon as it is. Loopback where nothing is said, since a port
+    that everybody reaches is to be asked for."""
     log_level: str = "info"
     """debug, info, warning or error. One line for each change at info, nothing when nothing changes."""
     log_format: str = "json"
@@ -86,6 +89,11 @@ class Settings:
         """The namespace, with its default applied."""
         return self.namespace or self.names.default_namespace
 
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """The addresses to listen on; ``parse_options`` has refused what is none."""
+        return parse_addresses(self.listen_address)
+
 
 CHOICES = {
     "identity": tuple(IDENTITIES),
@@ -93,3 +101,5 @@ CHOICES = {
     "log_format": ("json", "console"),
 }
 """Fields that take one of a few words."""
+CHECKS = {"listen_address": parse_addresses}
+"""Fields whose text has to be readable."""

@@ -85,6 +85,8 @@ class ExaBgpSessions:
 
     def aim(self, desired: Iterable[Block]) -> None:
         """Work out the next target: what changed is left out of it, and comes back in the round after."""
+        desired = tuple(desired)
+        self._refused = {block.remote: block for block in desired if self.is_refused(block)}  # of others nobody asks any more
         self.target = {}
         unproven = 0
         for block in desired:

@@ -79,6 +79,8 @@ class EventRecorder:
         """
         about, said = self._told.setdefault(regarding.ref, {}), (reason, message, action)
         self._told.move_to_end(regarding.ref)
+        if any(uid != regarding.uid for uid, _ in about):
+            about.clear()  # that was another object of this name, and there may be any number of them one after the other
         if about.get((regarding.uid, topic)) == said:
             return False
         about[regarding.uid, topic] = said

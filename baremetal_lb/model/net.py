@@ -62,6 +62,18 @@ def parse_address(text: str) -> IPAddress:
     return address
 
 
+def parse_addresses(text: str) -> tuple[IPAddress, ...]:
+    """Parse addresses separated by commas, as ``status.podIPs`` has them; each comes once, in this order, and there is at least one.
+
+    Raises:
+        ValueError: one of them is no address, or there is none.
+    """
+    found = tuple(dict.fromkeys(parse_address(part.strip()) for part in text.split(",") if part.strip()))
+    if not found:
+        raise ValueError("no address")
+    return found
+
+
 class RangeError(ValueError):
     """A range that cannot be meant; ``kind`` says which way, the text says it to people."""
 

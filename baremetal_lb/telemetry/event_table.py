@@ -164,6 +164,28 @@ TABLE: tuple[LogEvent, ...] = (
         ("rules_applied", "info", "Rules that carry packets to backends were written."),
         ("rules_refused", "error", "nftables refused them."),
     ),
+    *_events(
+        _KUBE,
+        (
+            "listen_address_missing",
+            "warning",
+            "An address of `--listen-address` is not on this machine; the port is answered there once it is.",
+        ),
+    ),
     *_events(_ALL, ("library_message", "warning", "What a library logged, at `warning` or worse.")),
 )
 """Each name once; where two processes write one, it means the same."""
+
+FROM_STRANGERS: frozenset[str] = frozenset(
+    {
+        "address_claimed_by_stranger",  # a frame from the link
+        "address_yielded",  # likewise
+        "exabgp_said",  # what a BGP peer sends may make ExaBGP complain
+        "library_message",  # an HTTP request that is none, which aiohttp complains of
+        "line_refused",  # bytes on a socket
+        "router_message_not_read",  # a Router Advertisement
+        "session_changed",  # BFD packets
+        "speaker_disconnected",  # bytes on a socket
+    }
+)
+"""Events that bytes of strangers cause, as often as they like; their lines are limited in rate."""

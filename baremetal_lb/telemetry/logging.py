@@ -5,7 +5,8 @@
 
 Rules: the event name is a constant; what varies is a key. Values that only our own types have (Reason, ObjectKey, addresses, sets) are
 written as people write them. Keys that name a secret are never written, whatever is in them. What libraries log through the standard
-module comes out in the same form, warnings and worse only.
+module comes out in the same form, warnings and worse only. Lines that bytes of strangers cause are limited in rate, each event for itself
+and each library for itself; ``suppressed`` of the next one that passes tells how many there were.
 
 structlog draws tracebacks with rich where rich is installed, for which it imports all of it: 4 MiB and a tenth of a second that no
 process here needs. So whoever imports this module before structlog has structlog without rich; rich itself can be imported after as ever.
@@ -13,7 +14,8 @@ process here needs. So whoever imports this module before structlog has structlo
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from enum import Enum
 from typing import Any, TextIO
 
@@ -27,6 +29,8 @@ else:
 
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.model.visible import visible, visible_lines
+from baremetal_lb.telemetry.event_table import FROM_STRANGERS
+from baremetal_lb.telemetry.rate_limit import RateLimit
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("json", "console")
@@ -44,6 +48,7 @@ def configure_logging(*, level: str = "info", log_format: str = "json", stream: 
     renderers = [structlog.processors.JSONRenderer(default=readable)] if log_format == "json" else [make_visible, _console(out)]
     structlog.configure(
         processors=[
+            Limiter(RateLimit(), time.monotonic_ns),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -83,6 +88,29 @@ class _Quoted:
 
     def __repr__(self) -> str:
         return f"'{visible(self._text)}'"
+
+
+class Limiter:
+    """Drops lines that strangers cause too many of."""
+
+    def __init__(self, limit: RateLimit, clock: Callable[[], int]) -> None:
+        self._limit, self._clock = limit, clock
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Return the line, or end it.
+
+        Raises:
+            structlog.DropEvent: it is one too many.
+        """
+        name = str(event["event"])
+        if name not in FROM_STRANGERS:
+            return event
+        suppressed = self._limit.take(f"{name} {event.get('logger', '')}", now=self._clock())
+        if suppressed is None:
+            raise structlog.DropEvent
+        if suppressed:
+            event["suppressed"] = suppressed
+        return event
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -43,6 +43,13 @@ CONFIG_STALE = MetricDefinition(
     "k8s_client_config_stale_bool", _G, "1 while an object of the configuration is wrong and its last accepted meaning holds.", _BOTH
 )
 CONFIG_PROBLEMS = MetricDefinition("config_problems", _G, "What is wrong with resources now, by reason.", _BOTH, ("reason",))
+CONNECTIONS_CLOSED = MetricDefinition(
+    "http_connections_closed_total",
+    _C,
+    "Connections to the health and metrics ports that were closed before they had their answer, by reason.",
+    _BOTH,
+    ("reason",),
+)
 QUEUE_DEPTH = MetricDefinition(
     "work_queue_depth", _G, "What waits to be decided: Services (controller), IPs (speaker).", _BOTH, metallb_name="workqueue_depth"
 )

@@ -27,6 +27,7 @@ from baremetal_lb.membership.reasons import LeaseReason
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.options import attribute_docstrings, environment_name
 from baremetal_lb.packet.malformed import MalformedReason
+from baremetal_lb.telemetry.slots import ConnectionReason
 from controller.report import ControllerReason
 from controller.settings import Settings as ControllerSettings
 from speaker.reasons import SilenceReason
@@ -72,6 +73,7 @@ REASONS: dict[str, tuple[str, type[Reason]]] = {
     "Why an unnumbered link has no router": ("In BGPSessionStatus, in the speaker's log.", UnnumberedReason),
     "What the engine does unasked": ("In its log.", HubReason),
     "What keeps BFD from being as wanted": ("In BGPSessionStatus, in logs.", BfdReason),
+    "Why a connection to the health or metrics port is closed": ("In metrics of controller and speaker.", ConnectionReason),
     "Why a BFD packet is discarded": ("In the speaker's metrics.", BfdDrop),
     "What is wrong with a malformed frame": ("In the speaker's counters.", MalformedReason),
 }

@@ -48,7 +48,8 @@ JSON object per line, `console` the same for people; `--log-level` is `info` by 
      "ip": "203.0.113.10", "services": ["default/web"], "interfaces": null}
 
 Names of events are constant: search and alert by `event`. Every line has `event`, `level`, `timestamp` and `component`, those of a
-speaker `node` too; the keys below come besides. `reason` is one of [reasons](reasons.md). Passwords and tokens are never written."""
+speaker `node` too; the keys below come besides. `reason` is one of [reasons](reasons.md). Passwords and tokens are never written.
+Lines that strangers cause, by frames, packets or requests, are limited in rate: `suppressed` says how many were left out before."""
 LOG_SECTIONS = ("Controller", "Speaker", "Controller and speaker", "Engine (`bmlb exabgp`)", "BFD (`bmlb bfd`)", "Several", "Lab")
 _WRITERS: dict[tuple[Process, ...], str] = {
     (Process.CONTROLLER,): "Controller",

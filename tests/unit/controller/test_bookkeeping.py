@@ -9,8 +9,9 @@ from baremetal_lb.model.net import Family
 from baremetal_lb.model.time import MINUTE, SECOND
 from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, ServiceView
 from baremetal_lb.telemetry.metrics import Metrics
+from controller import contest
 from controller.agenda import Agenda
-from controller.contest import Contests
+from controller.contest import WINDOW, Contests
 from controller.dirty import Dirty
 from controller.garbage import Garbage, status_record
 from controller.report import Report
@@ -109,6 +110,44 @@ def test_a_status_is_restored_three_times_in_ten_minutes():
     assert contests.opens_in(A, "u", now=3 * MINUTE) == 7 * MINUTE
     assert contests.may_restore(A, "other uid", now=3 * MINUTE)
     assert contests.may_restore(A, "u", now=10 * MINUTE)
+
+
+def test_restorations_of_services_that_are_gone_are_forgotten_by_time_and_by_number(monkeypatch):
+    contests = Contests()
+    for number in range(100):
+        assert contests.may_restore(ObjectKey("ns", f"s{number}"), "u", now=number * SECOND)
+        contests.restored(ObjectKey("ns", f"s{number}"), "u", now=number * SECOND)
+    contests.restored(A, "u", now=99 * SECOND + WINDOW)
+    assert list(contests._restored) == [(A, "u")]
+    monkeypatch.setattr(contest, "REMEMBERED_MAX", 2)
+    for key in (B, C):
+        contests.restored(key, "u", now=99 * SECOND + WINDOW)
+    assert list(contests._restored) == [(B, "u"), (C, "u")]
+
+
+def test_a_question_about_restorations_remembers_nothing():
+    contests = Contests()
+    assert contests.may_restore(A, "u", now=0)
+    assert (contests.opens_in(A, "u", now=0), len(contests._restored)) == (0, 0)
+
+
+def test_a_namespace_is_forgotten_with_its_last_service():
+    dirty = Dirty("us", "")
+    view = ServiceView(A, "u", resource_version="1")
+    dirty.service_changed(None, view)
+    assert dirty._in_namespace == {"ns": {A}}
+    dirty.service_changed(view, None)
+    assert dirty._in_namespace == {}
+    dirty.service_changed(None, ServiceView(B, "u", type="ClusterIP", resource_version="2"))
+    assert dirty._in_namespace == {}
+
+
+def test_a_node_that_no_entry_prefers_any_more_has_no_load_and_no_place_in_memory():
+    world = World("us")
+    world.put(entry((A, "u"), announcer="n1"))
+    assert world.load == {"n1": 1}
+    world.put(entry((A, "u"), announcer="n2"))
+    assert dict(world.load) == {"n2": 1}
 
 
 def test_garbage_is_looked_at_once_and_after_the_speakers_turn():

@@ -156,7 +156,7 @@ async def test_readiness_names_what_is_missing(*, is_one_port: bool) -> None:
     metrics_port = port if is_one_port else free_port()
     metrics = Metrics(BAREMETAL_LB)
     async with (
-        serve(health, metrics, health_port=port, metrics_port=metrics_port, health_host="127.0.0.1", metrics_host="127.0.0.1"),
+        serve(health, metrics, addresses=(ip_address("127.0.0.1"),), health_port=port, metrics_port=metrics_port),
         aiohttp.ClientSession() as client,
     ):
         async with client.get(f"http://127.0.0.1:{port}/readyz") as response:
@@ -168,5 +168,6 @@ async def test_readiness_names_what_is_missing(*, is_one_port: bool) -> None:
 
 
 async def test_port_0_switches_a_server_off() -> None:
-    async with serve(Health(), Metrics(BAREMETAL_LB, with_process=False), health_port=0, metrics_port=0):
+    addresses = (ip_address("127.0.0.1"),)
+    async with serve(Health(), Metrics(BAREMETAL_LB, with_process=False), addresses=addresses, health_port=0, metrics_port=0):
         pass
