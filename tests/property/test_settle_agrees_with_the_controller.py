@@ -114,7 +114,7 @@ def test_settle_and_controller_come_to_the_same(pools, advertisements, views, en
     for key in sorted(world.holders):
         for changes in judge(world, key, identity=BAREMETAL_LB, lb_class="", now_utc=NOW).gone:
             carry_out(world, changes)
-    dirty.agenda.clear()
+    dirty.agenda.begin_term([])
     dirty.agenda.mark_all(view.key for view in views)
     order = list(iter(dirty.agenda.take, None))
     for _ in range(10):

@@ -105,7 +105,7 @@ def test_who_is_waited_for_is_decided_before_an_older_one_that_has_nothing():
     cluster = Cluster(V4)
     for step in cluster.judge(A).gone[0].steps:
         cluster.world.put(step.entry)
-    cluster.dirty.agenda.clear()
+    cluster.dirty.agenda.begin_term([])
     cluster.world.see_service(service("b", created_utc=1))
     cluster.world.see_service(service("a", uid="new", created_utc=9))
     cluster.dirty.agenda.mark_all([B, A])
