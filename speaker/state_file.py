@@ -105,7 +105,7 @@ class StateFile:
         if self._path is not None and time.monotonic() >= self._next_touch_s:
             self._next_touch_s = time.monotonic() + TOUCH_S
             with contextlib.suppress(OSError):
-                os.utime(self._path)
+                _date(self._path)
 
     def _replace(self, path: Path, lines: Iterator[bytes]) -> None:
         beside = path.with_name(path.name + ".new")
@@ -115,6 +115,7 @@ class StateFile:
                 os.fchmod(file.fileno(), 0o600)
                 write_copy(file, lines)
                 file.flush()
+                _date(file.fileno())
                 os.fsync(file.fileno())
             if is_intact(path):
                 path.replace(self._place(Copy.PREVIOUS))
@@ -123,6 +124,12 @@ class StateFile:
         except OSError:
             beside.unlink(missing_ok=True)
             raise
+
+
+def _date(file: Path | int) -> None:
+    """Date a file by the clock that its age will be told by, which a file system on another machine does not have."""
+    now = time.time_ns()
+    os.utime(file, ns=(now, now))
 
 
 def _sync_directory(path: Path) -> None:

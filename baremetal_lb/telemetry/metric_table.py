@@ -58,7 +58,6 @@ OLDEST_BUSY = MetricDefinition(
     _G,
     "Time since the Service that is under way the longest was taken up; 0 when none is. Minutes mean that it is stuck.",
     _CONTROLLER,
-    metallb_name="workqueue_longest_running_processor_seconds",
 )
 RECONCILE_TIME = MetricDefinition(
     "reconcile_seconds",

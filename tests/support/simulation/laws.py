@@ -1,14 +1,21 @@
 """The laws, looked at after every write of anybody, on the API server's own objects."""
 
+import time
 from collections import defaultdict
 from typing import Any
 
+from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.apiserver.messages import Request
 from baremetal_lb.apiserver.server import ApiServer
 from baremetal_lb.model.ids import BAREMETAL_LB
+from baremetal_lb.model.time import SECOND
 
 SERVICES = ("", "services")
 ENTRIES = (BAREMETAL_LB.own_group, "ipallocations")
+
+
+HOLD_SLACK = 10 * SECOND
+"""How long after its end a hold may still be there."""
 
 
 class Broken(AssertionError):
@@ -18,6 +25,11 @@ class Broken(AssertionError):
 def ips_of(service: dict[str, Any]) -> list[str]:
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     return [entry["ip"] for entry in ingress]
+
+
+def _held_until(spec: dict[str, Any]) -> int:
+    """Return until when an entry without users is held (ns since the epoch); 0 when it is for nobody."""
+    return parse_timestamp(spec["heldFor"]["until"]) if "heldFor" in spec else 0
 
 
 def sharing_key(service: dict[str, Any]) -> str:
@@ -95,9 +107,10 @@ class Laws:
         users = {(entry["spec"]["address"], user["uid"]) for entry in self.entries() for user in entry["spec"].get("services") or []}
         if meant != users:
             self._fail(f"ledger and statuses differ: only statuses {meant - users}, only ledger {users - meant}")
-        idle = [entry["spec"]["address"] for entry in self.entries() if not entry["spec"].get("services")]
-        if idle:
-            self._fail(f"leaked: {idle}")
+        idle = [entry["spec"] for entry in self.entries() if not entry["spec"].get("services")]
+        leaked = [spec["address"] for spec in idle if _held_until(spec) + HOLD_SLACK <= time.time_ns()]
+        if leaked:
+            self._fail(f"leaked: {leaked}")
         without = [service["metadata"]["name"] for service in services.values() if not ips_of(service)]
         if without and len({ip for ip, _ in meant}) < pool_size:
             self._fail(f"{without} have no IP, and the pool has free ones")
