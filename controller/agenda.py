@@ -18,6 +18,9 @@ from baremetal_lb.model.ids import ObjectKey
 Rank = tuple[bool, bool, int, ObjectKey]
 """(has no IP yet and none is held for it, has no creationTimestamp, creationTimestamp, namespace and name): smaller goes first."""
 
+_STALE_MAX = 64
+"""Ranks of forgotten keys that may lie on the heap, beside as many as there are keys."""
+
 
 class Agenda:
     """Dirty keys. ``rank`` tells a key's place at the time it is marked; ``on_work`` is called when there is something to take.
@@ -50,6 +53,13 @@ class Agenda:
         """Have several keys decided."""
         for key in keys:
             self.mark(key)
+
+    def forget(self, key: ObjectKey) -> None:
+        """Take a key that is gone off the heap: whoever takes nothing, as a standby does, would keep all names that ever were."""
+        self._queued.discard(key)
+        if len(self._heap) > 2 * len(self._queued) + _STALE_MAX:
+            self._heap = list({rank[-1]: rank for rank in self._heap if rank[-1] in self._queued}.values())
+            heapq.heapify(self._heap)
 
     def take(self) -> ObjectKey | None:
         """Return the next key, which is then busy until ``done``; None when nothing is to be done."""

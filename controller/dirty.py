@@ -79,6 +79,8 @@ class Dirty:
             self.waiting.discard(old.key)
             if old.key in self.world.holders:
                 self.agenda.mark(old.key)
+            else:
+                self.agenda.forget(old.key)
 
     def _note_namespace(self, view: ServiceView) -> None:
         if handles_service(view, self.lb_class):
@@ -129,6 +131,7 @@ class Dirty:
         """Start a term from what a consistent LIST says; what was reserved and not written, and who waits for what, is found out anew."""
         self.waiting = Waiting()
         self._exhausted.clear()
+        self._shared.clear()
         self.world.reset(entries)
 
     def _entry_changed(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:

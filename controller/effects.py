@@ -117,21 +117,32 @@ class ServiceEffects:
         for changes in verdict.gone:
             await self._look_for_absence(changes)
             self._contests.forget(changes.service, changes.uid)
-        releases = [
-            release for changes in verdict.gone for step in changes.steps if (release := self._mean_release(step, changes.uid)) is not None
-        ]
-        if verdict.service is not None:
-            successor = self._judge(verdict.key)
-            if successor.changes is not None:
-                reserve(self._dirty, successor.changes)
+        unwritten: list[_Release] = []
+        try:
+            self._mean_releases(verdict, unwritten)
+            while unwritten:
+                await self._write_release(unwritten.pop(0))
+        except BaseException:
+            for release in unwritten:
+                self._take_back(release.before, release.after)
+            raise
+
+    def _mean_releases(self, verdict: Verdict, meant: list["_Release"]) -> None:
+        """Mean the releases of those who were looked for, and what their successor takes over; both by what is known after the last look.
+
+        While it went on, others may have left the same IP, so that this is its last user; and the look may have found the successor.
+        """
+        looked_for = {changes.uid for changes in verdict.gone}
+        for changes in self._judge(verdict.key).gone:
+            for step in changes.steps if changes.uid in looked_for else ():
+                release = self._mean_release(step, changes.uid)
+                if release is not None:
+                    meant.append(release)
+        successor = self._judge(verdict.key)
+        if successor.changes is not None:
+            reserve(self._dirty, successor.changes)
+        if successor.service is not None or successor.gone:
             self._dirty.agenda.mark(verdict.key)
-        for position, release in enumerate(releases):
-            try:
-                await self._write_release(release)
-            except BaseException:
-                for later in releases[position + 1 :]:
-                    self._take_back(later.before, later.after)
-                raise
 
     async def _take_steps(self, service: ServiceView, verdict: Verdict, changes: ServiceChanges) -> int:
         is_restoration = not any(not isinstance(step, StatusStep) for step in changes.steps) and self._is_contested(service)

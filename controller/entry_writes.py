@@ -110,7 +110,7 @@ class EntryWriter:
                 await self._write(address, base)
         finally:
             turn.wanted -= 1
-            if not turn.wanted:
+            if not turn.wanted and self._turns.get(address) is turn:  # of an older term it is no longer
                 del self._turns[address]
 
     async def _write(self, address: IPAddress, base: LedgerEntry | None) -> None:

@@ -47,7 +47,7 @@ def left_out_now(world: World, entry: LedgerEntry) -> tuple[tuple[ServiceView, .
         return services, ()
     reasons = elect(_subject(world, entry.address, services, preferred=entry.announcer, sibling=_sibling(world, entry))).left_out
     out = tuple(service for service in services if reasons.get(service.key) is ExclusionReason.LeftOutOfSharedIP)
-    return tuple(service for service in services if service not in out), out
+    return tuple(service for service in services if service.key not in reasons), out
 
 
 def _subject(

@@ -14,6 +14,7 @@ from baremetal_lb.l2.probing import (
     Answered,
     Contact,
     Done,
+    Doubted,
     Effect,
     Forgotten,
     Input,
@@ -74,6 +75,12 @@ class Contested:
         self._where[address] = where
         self._feed(Contact(is_cut_off=True), now)
         self._feed(Announced(address, by), now)
+
+    def doubted(self, address: IPAddress, where: frozenset[str] | None, *, now: int) -> None:
+        """Take that this node begins to answer for an IP by what it remembers, while it is cut off."""
+        self._where[address] = where
+        self._feed(Contact(is_cut_off=True), now)
+        self._feed(Doubted(address), now)
 
     def answered(self, address: IPAddress, by: str, *, now: int) -> None:
         """Take that such a member answered a question."""

@@ -7,7 +7,7 @@
 
 Level-triggered: nothing is remembered of an event but which IPs it touched; events that come in a burst are worked off in one turn.
 A turn handles ``CHUNK`` IPs between two breaths, so that replies and renewals go on while thousands of IPs move.
-Until the first complete sync nothing is withdrawn that a state file had us announce.
+Until the first complete sync nothing is withdrawn that a state file had us announce, but what another member is found to answer for.
 """
 
 import asyncio
@@ -190,9 +190,12 @@ class Loop:
                 is_heard=now - self._heard_at.get(address, now - HEARD_FOR) < HEARD_FOR,
                 now=now,
             )
-            if after is None and before is not None and not self._may_withdraw():
+            if after is None and before is not None and not self._may_withdraw() and not self._contested.is_yielded(address):
                 deferred.add(address)
+                self._ending.pop(address, None)  # else it would be due for ever
                 continue
+            if before is None and after is not None and not self._may_withdraw() and self._machine.is_frozen(now=now):
+                self._contested.doubted(address, after.interfaces, now=now)
             self._note(address, wanted, after)
             if after == before:
                 continue

@@ -68,9 +68,13 @@ OptionalInterfaceName = Annotated[
     str, Field(json_schema_extra={"maxLength": INTERFACE_NAME.longest, "pattern": INTERFACE_NAME.optional_pattern})
 ]
 """Empty: none."""
-_PASSWORD_RULE = (f"self.matches('{PASSWORD.optional_pattern}')", PASSWORD.sentence.removesuffix("."))
-OptionalPassword = Annotated[str, Field(json_schema_extra={"maxLength": PASSWORD.longest, **validations(_PASSWORD_RULE)})]
-"""Empty: none. A rule and no pattern, since the API server's refusal by a pattern quotes the value."""
+_PASSWORD_RULE: JsonValue = {
+    "rule": f"self.matches('{PASSWORD.optional_pattern}')",
+    "message": PASSWORD.sentence.removesuffix("."),
+    "reason": "FieldValueForbidden",
+}
+OptionalPassword = Annotated[str, Field(json_schema_extra={"maxLength": PASSWORD.longest, "x-kubernetes-validations": [_PASSWORD_RULE]})]
+"""Empty: none. A rule with this reason and no pattern: of all that an API server can say of a text, only that does not quote it."""
 OptionalName = Annotated[str, Field(json_schema_extra={"maxLength": OBJECT_NAME.longest, "pattern": OBJECT_NAME.optional_pattern})]
 """Name of an object that is looked up; empty: none."""
 ADDRESS_PATTERN = "^[0-9A-Fa-f:.]*$"

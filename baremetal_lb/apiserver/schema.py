@@ -161,7 +161,11 @@ def _of_text(value: str, schema: Schema, path: str) -> Iterator[Cause]:
         yield _invalid(path, value, f"should match '{pattern}'")
     for rule in schema.get("x-kubernetes-validations") or ():
         if (match := _MATCHES_RULE.fullmatch(rule["rule"])) and not _matches(match[1], value):
-            yield Cause(path or "<nil>", f'Invalid value: "string": {rule.get("message") or "failed rule: " + rule["rule"]}')
+            message = rule.get("message") or "failed rule: " + rule["rule"]
+            if rule.get("reason") == "FieldValueForbidden":
+                yield Cause(path or "<nil>", f"Forbidden: {message}", "FieldValueForbidden")
+            else:
+                yield _invalid(path, value, message)
     if schema.get("format") == "date-time" and parse_time(value) is None:
         yield _invalid(path, value, f"must be of type date-time: {_quoted(value)}")
 

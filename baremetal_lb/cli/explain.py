@@ -183,6 +183,7 @@ def _layer2(address: IPAddress, service: ServiceView, scene: Scene, reports: Ite
         "elected": election.announcer if election is not None and left_out is None else None,
         "preferred": scene.preferred.get(address),
         "advertisements": _l2_advertisements(address, service, scene),
+        "left_out": sorted(str(each) for each in election.left_out if each != key) if election is not None else [],
         **_why(reason),
         "candidates": [_candidate(each) for each in election.candidates] if election is not None else [],
     }

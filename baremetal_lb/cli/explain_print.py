@@ -77,6 +77,7 @@ def _layer2(each: Document, console: Console) -> None:
     console.print(f"Layer 2, {each['ip']}: announced by {by}. {each['message']}".rstrip(), markup=False, soft_wrap=True)
     notes = [f"preferred by the ledger: {each['preferred']}"] if each["preferred"] else []
     notes += [f"L2Advertisements: {', '.join(each['advertisements'])}"] if each["advertisements"] else []
+    notes += [f"not announced for: {', '.join(each['left_out'])}"] if each.get("left_out") else []
     if notes:
         console.print(f"  {'; '.join(notes)}", markup=False, soft_wrap=True)
     if all(candidate["reason"] == (each["reason"] or "") for candidate in each["candidates"]):

@@ -45,7 +45,12 @@ def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owne
 
 
 def _may_join(service: ServiceView, entry: LedgerEntry, ledger: Ledger) -> bool:
-    """Tell whether the Service is entitled to the IP beside those who claimed it before; outside every pool no pool's choice binds."""
+    """Tell whether the Service is entitled to the IP beside those who claimed it before.
+
+    Who has our annotation of the pool shared the IP when the ledger was lost, and goes on doing so. Outside every pool no pool's choice
+    binds.
+    """
     segment = ledger.places.segment(entry.address)
+    had_it = segment is not None and service.allocated_from_pool == segment.pool.name
     scope = SharingScope.CLUSTER if segment is None else segment.pool.sharing
-    return namespace_refusal(service, entry, scope) is None and objection(service, entry) is None
+    return (had_it or namespace_refusal(service, entry, scope) is None) and objection(service, entry) is None

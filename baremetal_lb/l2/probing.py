@@ -10,6 +10,9 @@ A question is three ARP Probes (RFC 5227 §2.1.1) or Neighbor Solicitations, at 
 answer decides; it is unanswered after a second. Who takes an IP back asks on until its claim has come of age (``speaker.plan``), since the
 other one may only have been too slow: two that answer find each other so.
 
+What a speaker answers for since it was started from memory is asked for as if somebody had announced it: the node that has the IP now
+announced it long ago.
+
 Rules: pure, time is an argument. A second of silence counts only when it was listened to: who looks ``LATE`` waits once more for so long,
 since answers may lie unread. A question that could not be sent is none. At most ``PER_BATCH`` steps are done every ``BATCH_INTERVAL``, so
 that thousands of IPs neither flood the link nor hold up the loop; then a second becomes longer, never shorter.
@@ -98,6 +101,13 @@ class Announced(Generic[Subject]):
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted(Generic[Subject]):
+    """We answer for an IP by what we knew once (a start from memory): nobody claimed it, and whoever has it now may be silent about it."""
+
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
 class Answered(Generic[Subject]):
     """A member to whom we would give way answered a question for it."""
 
@@ -167,7 +177,7 @@ class Done(Generic[Subject]):
     subject: Subject
 
 
-Input = Announced[Subject] | Answered[Subject] | Unsent[Subject] | Forgotten[Subject] | Contact
+Input = Announced[Subject] | Doubted[Subject] | Answered[Subject] | Unsent[Subject] | Forgotten[Subject] | Contact
 Effect = Probe[Subject] | Yielded[Subject] | TakenBack[Subject] | Unconfirmed[Subject] | Done[Subject]
 _WHY_BACK = {
     Event.UNANSWERED: YieldReason.NobodyAnswered,
@@ -189,7 +199,7 @@ class _Claim:
     """Its end was put off, since nobody looked when it came."""
     left: int = QUESTIONS
     is_fresh: bool = True
-    """No question about it has come to an end yet."""
+    """It was announced, and no question about it has come to an end yet."""
 
 
 class Probing(Generic[Subject]):
@@ -220,6 +230,10 @@ class Probing(Generic[Subject]):
             case Announced(subject, by):
                 claim = self._claims.setdefault(subject, _Claim(by))
                 claim.left = QUESTIONS
+                return self._meet(subject, Event.ANNOUNCED, now)
+            case Doubted(subject):
+                # One question more: the first one comes with our claim, and the last one is to come after that has come of age.
+                self._claims.setdefault(subject, _Claim("", left=QUESTIONS + 1, is_fresh=False))
                 return self._meet(subject, Event.ANNOUNCED, now)
             case Answered(subject, by):
                 if subject in self._claims:

@@ -134,8 +134,10 @@ class ArpResponder(_Responder[IPv4Address, bytes]):
             return DropReason.OwnFrame
         if packet.is_announcement:
             is_to_us = packet.operation is arp.Operation.REPLY and packet.destination.octets == self._mac
-            if is_to_us and packet.sender_protocol.packed in self._asked:
-                return ProbeAnswer(packet.sender_protocol, packet.sender_hardware)
+            if is_to_us:
+                # Unasked it is no claim either: else one frame, sent again and again, would begin a question and answer it.
+                is_asked = packet.sender_protocol.packed in self._asked
+                return ProbeAnswer(packet.sender_protocol, packet.sender_hardware) if is_asked else DropReason.AdvertisementOfOthers
             if packet.sender_protocol.packed in self._announced:
                 return Conflict(packet.sender_protocol, packet.sender_hardware)
             return DropReason.AdvertisementOfOthers
@@ -247,8 +249,8 @@ class NdpResponder(_Responder[IPv6Address, _PreparedAdvertisement]):
         return prepared
 
     def _heard(self, packet: ndp.NeighborAdvertisement) -> Answer:
-        is_answer = packet.is_solicited and packet.destination.octets == self._mac and packet.target.packed in self._asked
-        if not is_answer and packet.target.packed not in self._announced:
+        is_answer = packet.is_solicited and packet.destination.octets == self._mac
+        if packet.target.packed not in (self._asked if is_answer else self._announced):
             return DropReason.AdvertisementOfOthers
         claimant = packet.target_link_layer or packet.source
         if claimant.octets in self._own:

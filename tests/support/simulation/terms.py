@@ -29,7 +29,7 @@ class SmallWorld(Cluster):
 
     def __init__(self, loop: VirtualLoop, services: int) -> None:
         super().__init__(loop, seed=1)
-        self.core.ask("PATCH", f"{OURS}/ipaddresspools/p", {"spec": {"addresses": list(POOL)}}, MERGE_PATCH)
+        self.core.ask("PATCH", f"{OURS}/ipaddresspools/p", {"spec": {"addresses": list(POOL), "retainFor": "0s"}}, MERGE_PATCH)
         for _ in range(services):
             self.create_service()
 

@@ -53,9 +53,12 @@ WORLD = [
 ]  # fmt: skip
 
 
+def cluster_of(objects):
+    return read_cluster(objects, identity=BAREMETAL_LB, namespace=HOME, owner=OWNER).cluster
+
+
 def explained(objects, reports=None):
-    cluster = read_cluster(objects, identity=BAREMETAL_LB, namespace=HOME, owner=OWNER).cluster
-    return explain(KEY, Scene.of(cluster, OPTIONS), reports or Reports())
+    return explain(KEY, Scene.of(cluster_of(objects), OPTIONS), reports or Reports())
 
 
 def announced_by(node):
@@ -234,3 +237,7 @@ def test_a_sharer_that_is_left_out_is_told_so_though_the_ip_is_announced_for_an_
     (told,) = document["layer2"]
     assert (told["elected"], told["reason"], document["reason"]) == (None, "LeftOutOfSharedIP", "LeftOutOfSharedIP")
     assert document["verdict"].endswith("beside the older ones on it; it is announced for those.")
+    told_to_the_old = explain(
+        ObjectKey("shop", "old"), Scene.of(cluster_of([*rest, node("node3"), young, old, elsewhere, both]), OPTIONS), Reports()
+    )
+    assert (told["left_out"], told_to_the_old["layer2"][0]["left_out"]) == ([], ["shop/web"])

@@ -260,3 +260,23 @@ def test_who_is_left_out_of_a_shared_ip_is_told_once_and_so_are_those_who_are_no
     assert len(told) == 2
     report.sharers_left_out(IP, [old], [young])
     assert len(told) == 4
+
+
+def test_a_standby_does_not_keep_the_names_of_services_that_came_and_went():
+    dirty = Dirty("us", "")
+    for number in range(1000):
+        view = ServiceView(ObjectKey("ns", f"s{number}"), f"u{number}", resource_version="1")
+        dirty.service_changed(None, view)
+        if number:
+            dirty.service_changed(view, None)
+    assert (len(dirty.agenda), len(dirty.agenda._heap) < 100) == (1, True)
+    assert [dirty.agenda.take(), dirty.agenda.take()] == [ObjectKey("ns", "s0"), None]
+
+
+def test_a_term_begins_with_no_ip_taken_for_shared():
+    dirty = Dirty("us", "")
+    dirty.world.put(entry((A, "a"), (B, "b")))
+    dirty.start_over([entry((A, "a"))])
+    dirty.placements.clear()
+    dirty.nodes_changed(["node-x"])
+    assert not dirty.placements

@@ -101,6 +101,53 @@ async def test_what_a_person_has_released_meanwhile_is_not_held_again():
     assert (cluster.stored, len(cluster.world.ledger)) == ({}, 0)
 
 
+async def test_of_two_that_share_and_go_together_the_last_one_leaves_the_ip_held():
+    cluster = Cluster(V4)
+    cluster.world.put(replace(cluster.stored[V4], services=(EntryService(A, "old"), EntryService(B, "gone")), sharing_key="k"))
+    cluster.stored[V4] = cluster.world.ledger.entry(V4)
+    cluster.world.confirmed[V4] = cluster.stored[V4]
+    verdicts = [cluster.judge(key) for key in (A, B)]
+    for verdict in verdicts:
+        await cluster.effects.carry_out(verdict)
+    assert (cluster.stored[V4].services, cluster.stored[V4].held_for.key) == ((), B)
+
+
+async def test_a_successor_that_only_the_look_at_the_gone_one_finds_takes_the_ip_over():
+    cluster = Cluster(V4)
+    cluster.world.see_service(service("b", created_utc=1))
+    cluster.dirty.waiting.put(B, cluster.judge(B).wait)
+    verdict = cluster.judge(A)
+    successor = service("a", uid="new", created_utc=9, resource_version="7")
+
+    async def get(_key):
+        return successor
+
+    cluster.get = get
+    cluster.during_update = cluster.decide_all_others
+    cluster.dirty.agenda.mark(A)
+    while cluster.dirty.agenda.take() != A:
+        pass
+    await cluster.effects.carry_out(verdict)
+    assert cluster.written == [("new",)]
+    assert cluster.judge(B).decision.reason.name == "PoolExhausted"
+
+
+async def test_a_fault_while_a_release_is_decided_leaves_it_to_be_done():
+    cluster = Cluster(V4)
+    verdict, judged = cluster.judge(A), []
+
+    def breaks(key):
+        judged.append(key)
+        if len(judged) == 2:
+            raise ZeroDivisionError
+        return cluster.judge(key)
+
+    cluster.effects._judge = breaks
+    with pytest.raises(ZeroDivisionError):
+        await cluster.effects.carry_out(verdict)
+    assert (cluster.world.holders, cluster.written) == ({A: {"old"}}, [])
+
+
 def test_who_is_waited_for_is_decided_before_an_older_one_that_has_nothing():
     cluster = Cluster(V4)
     for step in cluster.judge(A).gone[0].steps:

@@ -152,6 +152,15 @@ def test_who_shares_across_namespaces_of_old_may_still_ask_for_what_it_has_and_m
     assert (world.ips("one/s"), world.ips("two/s")) == ("198.51.100.0 2001:db8::7", "198.51.100.0")
 
 
+def test_who_shared_across_namespaces_goes_on_doing_so_when_the_whole_ledger_was_lost():
+    world = World(pool("a", "198.51.100.0/24", sharing=SharingScope.CLUSTER))
+    world.put(service("one/s", shares="k", ports="TCP/80"), service("two/s", shares="k", ports="TCP/81"))
+    world.configure(pool("a", "198.51.100.0/24"))
+    world.entries = ()
+    world.settle()
+    assert (world.ips("one/s"), world.ips("two/s")) == ("198.51.100.0", "198.51.100.0")
+
+
 def test_both_the_field_and_the_annotation_is_refused_and_costs_nothing():
     world = World(pool("a", "198.51.100.0/24"))
     world.put(service("s", ips="198.51.100.3", spec_load_balancer_ip="198.51.100.3"))

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from structlog.testing import capture_logs
 
-from baremetal_lb.l2.probing import PERIOD, QUESTIONS, YIELD_TAIL
+from baremetal_lb.l2.probing import PERIOD, PROBES, QUESTIONS, YIELD_TAIL
 from baremetal_lb.l2.reasons import YieldReason
 from baremetal_lb.membership.facts import MemberFacts, encode
 from baremetal_lb.membership.lease_roster import LeaseRoster, RosterOptions
@@ -336,6 +336,41 @@ async def test_nothing_is_withdrawn_before_the_first_complete_sync(node: Node):
     assert await node.after(0) == {IP, OTHER_IP}
     node.may_withdraw = True
     assert await node.after(0) == {OTHER_IP}
+
+
+@pytest.fixture
+def remembering() -> Node:
+    """Started from its state file, while the API server is away."""
+    node = Node()
+    node.may_withdraw = False
+    node.now += 60 * SECOND
+    return node
+
+
+async def test_started_from_memory_it_yields_to_whoever_took_over_long_ago(remembering: Node):
+    remembering.answering.answers[IP] = MACS["z"]
+    assert await remembering.after(0) == {IP}
+    assert await remembering.after(CLAIM_AGE + 3 * SECOND) == set()
+    assert remembering.reasons == Counter([YieldReason.MemberAnswered])
+    del remembering.answering.answers[IP]
+    assert await remembering.after(4 * SECOND) == {IP}
+
+
+async def test_started_from_memory_it_goes_on_where_nobody_else_answers_and_asks_a_few_times_only(remembering: Node):
+    with capture_logs() as logs:
+        assert await remembering.after(60 * SECOND) == {IP}
+    assert (len(remembering.answering.probes), remembering.reasons) == (PROBES * (QUESTIONS + 1), Counter())
+    assert [line for line in logs if line["log_level"] == "warning"] == []
+
+
+async def test_what_may_not_be_withdrawn_yet_is_not_due_at_once_for_ever(remembering: Node):
+    await remembering.after(0)
+    remembering.entry("web", IP, announcer="z")
+    await remembering.after(0)
+    await remembering.after(10 * SECOND)
+    deadline = await remembering.loop.turn()
+    assert deadline is not None
+    assert deadline > remembering.now
 
 
 async def test_an_announcer_that_comes_back_is_given_everything(node: Node):
