@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import structlog
 
-from baremetal_lb.kube.errors import ApiError, KubeError
+from baremetal_lb.kube.errors import ApiError, KubeError, NoObjectName
 from baremetal_lb.kube.records import DecodeError, raw_object
-from baremetal_lb.kube.resources import NODES, SERVICES, ours
+from baremetal_lb.kube.resources import NODES, SERVICES, Resource, ours
 from baremetal_lb.kube.transport import Transport
-from baremetal_lb.model.ids import Identity, ObjectRef
+from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.time import SECOND
 from controller.api import Api
@@ -256,8 +256,8 @@ class GarbageRemoval:
         try:
             if (
                 not (record.node in self._world.nodes and self._is_forsaken(record))
-                and await self._is_there(NODES.path(name=record.node))
-                and (record.service == NO_SERVICE or await self._is_there(SERVICES.path(record.service.namespace, record.service.name)))
+                and await self._is_there(NODES, ObjectKey("", record.node))
+                and (record.service == NO_SERVICE or await self._is_there(SERVICES, record.service))
             ):
                 return
             await self._api.remove(self._resources[record.plural].path(record.key.namespace, record.key.name), record.uid)
@@ -267,9 +267,11 @@ class GarbageRemoval:
         else:
             log.info("garbage_removed", object=record.key, node=record.node, service=record.service)
 
-    async def _is_there(self, path: str) -> bool:
+    async def _is_there(self, resource: Resource, key: ObjectKey) -> bool:
         try:
-            await self._transport.request("GET", path)
+            await self._transport.request("GET", resource.path(key.namespace, key.name))
+        except NoObjectName:  # whoever writes a status object can write so
+            return False
         except ApiError as error:
             if error.is_not_found:
                 return False

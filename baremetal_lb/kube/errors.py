@@ -24,6 +24,10 @@ class KubeconfigError(KubeError):
     """The kubeconfig, or the in-cluster credentials, cannot be used; the text says why."""
 
 
+class NoObjectName(KubeError, ValueError):
+    """No object can have this name or be in a namespace of it, so that there is no path to one."""
+
+
 class UnsupportedServer(KubeError):
     """The API server is older than what we support."""
 

@@ -7,6 +7,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from baremetal_lb.kube.errors import NoObjectName
 from baremetal_lb.model.ids import Identity
 
 OWN_VERSION = "v1beta1"
@@ -31,7 +32,15 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """Return the path of a collection (no name; no namespace: of all namespaces), of an object or of its subresource."""
+        """Return the path of a collection (no name; no namespace: of all namespaces), of an object or of its subresource.
+
+        Raises:
+            NoObjectName: the name or the namespace is "." or "..", which nothing is called (apimachinery's IsValidPathSegmentName), and
+                which no quoting keeps a client from taking for a step to another path (RFC 3986 section 6.2.2.2 and 6.2.2.3).
+        """
+        for text in (namespace, name):
+            if text in {".", ".."}:
+                raise NoObjectName(f"no object is called {text!r}, and no namespace")
         parts = ["/apis" if self.group else "/api", self.api_version]
         if namespace and self.is_namespaced:
             parts += ["namespaces", quote(namespace, safe=":")]

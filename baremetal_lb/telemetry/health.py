@@ -30,6 +30,9 @@ RENDER_BURST: Final = 20
 RENDER_INTERVAL: Final = 200 * MILLISECOND
 """Twenty scrapes at once, then five a second; beyond that a scrape gets what the one before it got."""
 
+IDLE_S: Final = 0.1
+"""A connection whose header aiohttp has, and in which it found no request, is closed after this. None is known that gets so far."""
+
 Check = Callable[[], str | None]
 """Returns None when all is well, else what is wrong, as a sentence for people."""
 
@@ -132,7 +135,13 @@ async def serve(
 
 async def _server(stack: AsyncExitStack, app: web.Application) -> web.Server:
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=0, lingering_time=0, tcp_keepalive=False
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=0.5,
+        keepalive_timeout=IDLE_S,
+        lingering_time=0,
+        tcp_keepalive=False,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -3,7 +3,8 @@
     accept -> read the header, at most HEADER_BYTES_MAX of it, at most header_s -> aiohttp answers -> at most answer_s -> closed
 
 aiohttp bounds the size of a header, but neither the time that it may take nor the number of connections. So a connection is kept here
-until its header is complete, and aiohttp gets that and nothing else: no body, no second request, which is also why nobody idles. Which
+until its header is complete, and aiohttp gets that and nothing else: no body, no second request, which is also why nobody idles. It would
+skip empty lines and the preface of HTTP/2, and wait for more that it never gets; so what has no request line is refused here. Which
 ones go when there are too many is decided in ``slots``. The next connection is accepted when the one before is being read, so a flood
 cannot push out one whose request has arrived already.
 
@@ -13,6 +14,7 @@ bound all the same, and answers once the address is there.
 
 import asyncio
 import errno
+import re
 import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import AsyncIterator, Callable
@@ -31,12 +33,16 @@ log = structlog.get_logger(__name__)
 HEADER_BYTES_MAX: Final = 8192
 _END: Final = b"\r\n\r\n"
 _BACKLOG: Final = 128
-_WRITE_BUFFER_BYTES: Final = 16_384
+_WRITE_BUFFER_BYTES: Final = 0
+"""An answer lies from its first octet on that the kernel does not take: what is less than a buffer would hold a connection uncounted."""
+_REQUEST_LINE: Final = re.compile(rb"(?!PRI )[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.[01]\r\n")
+"""RFC 9112 section 3, in ASCII; and no preface of HTTP/2 (RFC 9113 section 3.4)."""
 _ACCEPT_RETRY_S: Final = 0.1
 _IP_FREEBIND: Final = 15
 """From <linux/in.h>, which Python's socket module lacks; it works for IPv6 too, and needs no capability."""
 _ANSWERS: Final = {
     ConnectionReason.HeaderTimeout: b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    ConnectionReason.NoRequest: b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
     ConnectionReason.HeaderTooLong: b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
 }
 
@@ -60,6 +66,10 @@ class Gate:
         self.handler, self.limits = handler, limits
         self.slots: Slots[_Connection] = Slots(limits.connections, limits.stalled)
         self._closed = closed
+
+    def connection(self) -> asyncio.Protocol:
+        """Return the protocol of one connection that was accepted."""
+        return _Connection(self)
 
     def close(self, one: "_Connection | None", reason: ConnectionReason) -> None:
         """Close a connection, if there is one to close, and count it."""
@@ -90,7 +100,9 @@ class _Connection(asyncio.Protocol):
         seen = max(0, len(self._header) - len(_END) + 1)
         self._header += data[: HEADER_BYTES_MAX - len(self._header)]
         end = self._header.find(_END, seen)
-        if end >= 0:
+        if not _may_be_request(self._header):
+            self._gate.close(self, ConnectionReason.NoRequest)
+        elif end >= 0:
             self._hand_over(bytes(self._header[: end + len(_END)]))
         elif len(self._header) >= HEADER_BYTES_MAX:
             self._gate.close(self, ConnectionReason.HeaderTooLong)
@@ -140,6 +152,11 @@ class _Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(after_s, self._gate.close, self, reason)
 
 
+def _may_be_request(header: bytearray) -> bool:
+    """Tell whether what has come is a request line with something behind it, or may still become one."""
+    return not header.startswith((b"\r", b"\n")) and (b"\n" not in header or _REQUEST_LINE.match(header) is not None)
+
+
 def _open(address: IPAddress, port: int) -> socket.socket:
     """Return a socket that listens.
 
@@ -177,7 +194,7 @@ async def _accept(listening: socket.socket, gate: Gate) -> None:
             await asyncio.sleep(_ACCEPT_RETRY_S)  # no descriptors left; or it is gone again
             continue
         try:
-            await loop.connect_accepted_socket(lambda: _Connection(gate), accepted)
+            await loop.connect_accepted_socket(gate.connection, accepted)
         except OSError:
             accepted.close()
 

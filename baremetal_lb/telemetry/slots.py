@@ -2,13 +2,16 @@
 
 A connection first *asks* (its request header is not complete), then is *answered*. Rules:
 
-* There are at most ``limit``. One more takes the place of the oldest that still asks: a flood of connections that say nothing pushes
-  itself out, and a kubelet that sends its request at once gets through. If all are being answered, the new one goes.
+* There are at most ``limit``, and one more always gets a place, whatever the others do: that of the oldest which still asks; if none asks,
+  of the one that has left its answer lying for longest; if every answer is being written at this moment, of the oldest. So a flood pushes
+  itself out, and a kubelet that sends its request at once gets through. The last case takes as many as ``limit`` that ask between two
+  turns of the event loop: an answer that the client takes is written within a few, so the oldest is the last that needs to be ended.
 * At most ``stalled_limit`` may leave their answer lying; one more ends the oldest of them. What they do not take is memory of ours.
 """
 
 from collections.abc import Hashable
 from enum import Enum
+from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from baremetal_lb.model.reasons import Reason
@@ -20,8 +23,11 @@ STALLED_MAX: Final = 4
 class ConnectionReason(Reason):
     """Why a connection to the health or metrics server is closed before it has its answer."""
 
-    TooManyConnections = "There are more connections than the server keeps, and this one had not asked anything yet."
+    TooManyConnections = (
+        "There are more connections than the server keeps, and this one had not asked, left its answer lying or was oldest."
+    )
     HeaderTimeout = "The request header was not complete in time."
+    NoRequest = "It does not begin with the request line of HTTP/1."
     HeaderTooLong = "The request header is longer than any that a kubelet or Prometheus sends."
     AnswerTimeout = "The answer was not taken in time."
     TooManyStalled = "Too many clients leave their answers lying, and this one has done so for longest."
@@ -54,14 +60,13 @@ class Slots(Generic[C]):
         return tuple(self._phases)
 
     def admit(self, new: C) -> C | None:
-        """Take a new one; return the one that has to go, which may be the new one itself."""
+        """Take a new one; return the one that has to go for it."""
         gone: C | None = None
         if len(self._phases) >= self._limit:
-            gone = next((one for one, phase in self._phases.items() if phase is Phase.ASKS), new)
-        if gone is not None:
+            asking = (one for one, phase in self._phases.items() if phase is Phase.ASKS)
+            gone = next(chain(asking, self._stalled, self._phases))
             self.leave(gone)
-        if gone != new:
-            self._phases[new] = Phase.ASKS
+        self._phases[new] = Phase.ASKS
         return gone
 
     def asked(self, one: C) -> None:
@@ -71,6 +76,8 @@ class Slots(Generic[C]):
 
     def stalled(self, one: C) -> C | None:
         """Take that a client leaves its answer lying; return the one that has to go."""
+        if one not in self._phases:
+            return None  # it has to go already
         self._stalled[one] = None
         if len(self._stalled) <= self._stalled_limit:
             return None

@@ -3,17 +3,18 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 import pytest
+from aiohttp import web
 
 from baremetal_lb.model.ids import BAREMETAL_LB
 from baremetal_lb.telemetry import health as health_module
 from baremetal_lb.telemetry import metric_table
 from baremetal_lb.telemetry.health import RENDER_BURST, Health, serve
-from baremetal_lb.telemetry.listener import HEADER_BYTES_MAX, Limits
+from baremetal_lb.telemetry.listener import HEADER_BYTES_MAX, Gate, Limits
 from baremetal_lb.telemetry.metrics import Metrics
 from baremetal_lb.telemetry.slots import CONNECTIONS_MAX, STALLED_MAX, ConnectionReason
 
@@ -157,8 +158,21 @@ async def test_a_header_may_come_in_pieces(cut: int) -> None:
         (b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"b" * 1000, b"405"),
         (b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
         (b"\x16\x03\x01 no HTTP\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", b"417"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"200"),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        (b"GET /healthz HTTP/1.1\r\nno field\r\n\r\n", b"400"),
     ],
-    ids=["pipelined", "with a body", "nothing there", "no HTTP"],
+    ids=[
+        "pipelined",
+        "with a body",
+        "nothing there",
+        "no HTTP",
+        "what we do not expect",
+        "an upgrade",
+        "a tunnel",
+        "a field without a name",
+    ],
 )
 async def test_a_connection_carries_one_request_and_is_closed(sent: bytes, status: bytes) -> None:
     async with served() as server:
@@ -195,13 +209,90 @@ async def test_few_may_leave_their_answers_lying() -> None:
         assert server.closed(ConnectionReason.TooManyStalled) == 3
 
 
-async def test_a_new_one_goes_when_all_are_being_answered() -> None:
+async def test_a_new_one_takes_the_place_of_one_that_does_not_read_when_all_are_being_answered() -> None:
     async with served(Limits(connections=2, header_s=600, answer_s=600), body=16_000_000) as server:
         reading = [await slow_reader(server) for _ in range(2)]
         for reader, _ in reading:
             assert (await reader.readexactly(12)) == b"HTTP/1.1 200"
-        assert await server.ask(PROBE) == b""
+        assert (await server.ask(PROBE)).startswith(b"HTTP/1.1 200")
         assert server.closed(ConnectionReason.TooManyConnections) == 1
+
+
+HELD = {
+    "silent": b"",
+    "a part of a line": b"GET /hea",
+    "a part of a header": UNFINISHED,
+    "an empty line": b"\r\n\r\n",
+    "empty lines": b"\n\n\r\n\r\n",
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\n",
+    "a preface that claims to be of HTTP/1": b"PRI * HTTP/1.1\r\n\r\n",
+    "garbage": b"\x16\x03\x01\x00\r\n\r\n",
+    "garbage without an end": b"\x16\x03\x01\x00",
+    "fields that are none": b"GET /healthz HTTP/1.1\r\n:\r\n\r\n",
+    "a request whose answer is not read": PROBE,
+    "pipelined": PROBE * 50,
+    "a body that never comes": b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", HELD.values(), ids=HELD.keys())
+async def test_a_probe_is_answered_whatever_all_the_other_connections_do(sent: bytes) -> None:
+    async with served() as server:
+        for _ in range(CONNECTIONS_MAX):
+            await server.open(sent)
+        for _ in range(3):
+            assert (await server.ask(PROBE)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_probe_is_answered_when_all_the_other_connections_leave_the_metrics_lying(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "RENDER_BURST", 1)
+    monkeypatch.setattr(health_module, "RENDER_INTERVAL", 10**18)
+    async with served(body=8_000_000) as server:
+        for _ in range(CONNECTIONS_MAX):
+            await slow_reader(server)
+        for _ in range(3):
+            assert (await server.ask(PROBE)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\r", b"\n", b"\r\n" + PROBE, b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/1.1\r\n", b"GET  / HTTP/1.1\r\n", b"GET /\r\n"]
+)
+async def test_what_is_no_request_of_http_1_is_closed_before_its_end(sent: bytes) -> None:
+    async with served() as server:
+        assert (await server.ask(sent))[:12] in {b"HTTP/1.1 400", b""}
+        assert server.closed(ConnectionReason.NoRequest) == 1
+
+
+async def test_a_connection_in_which_aiohttp_finds_no_request_is_closed_by_it() -> None:
+    async with AsyncExitStack() as stack:
+        behind = await health_module._server(stack, web.Application())
+        server = await stack.enter_async_context(await asyncio.get_running_loop().create_server(behind, "127.0.0.1", 0))
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        stack.callback(writer.close)
+        writer.write(b"\r\n\r\n")
+        assert await heard(reader) == b""
+
+
+async def test_an_answer_lies_from_the_first_octet_that_the_kernel_does_not_take() -> None:
+    closed: list[ConnectionReason] = []
+
+    async def answer(_request: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"x" * 16_000)
+
+    gate = Gate(web.Server(answer, keepalive_timeout=0, tcp_keepalive=False), closed.append, Limits(stalled=1, header_s=600, answer_s=600))
+    pairs = [socket.socketpair() for _ in range(2)]
+    with ExitStack() as stack:
+        for ours, theirs in pairs:
+            stack.callback(theirs.close)
+            ours.setblocking(False)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+            theirs.sendall(SCRAPE)
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(gate.connection, ours)
+            stack.callback(transport.abort)
+        async with asyncio.timeout(60):
+            while not closed:
+                await asyncio.sleep(0)
+    assert closed == [ConnectionReason.TooManyStalled]
 
 
 async def test_a_scrape_beyond_the_rate_gets_what_the_one_before_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
