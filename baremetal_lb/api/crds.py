@@ -6,8 +6,7 @@ BGPPeer is None: fields have the same names in both.
 
 from typing import Any
 
-import yaml
-
+from baremetal_lb.api import yaml_writer
 from baremetal_lb.api.kinds import CATEGORY, KINDS, Column, Kind, Version
 from baremetal_lb.api.structural import structural_schema
 from baremetal_lb.model.ids import Identity
@@ -77,14 +76,9 @@ def _column(column: Column) -> dict[str, Any]:
     }
 
 
-class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # PyYAML's signature
-        return True
-
-
 def to_yaml(documents: list[dict[str, Any]]) -> str:
     """Return the documents as YAML, one after the other, in the order of their fields and without anchors."""
-    return "".join("---\n" + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True) for document in documents)
+    return yaml_writer.to_yaml(*documents, width=120, explicit_start=True)
 
 
 def file_name(crd: dict[str, Any]) -> str:

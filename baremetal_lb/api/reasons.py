@@ -16,6 +16,8 @@ class ConfigurationReason(Reason):
     ImpossibleNumber = "The number is not finite, or has more than 64 bit; no API server takes it."
     BrokenCharacter = "The text has half of a character (a lone surrogate), which UTF-8 cannot carry."
     TooManyAliases = "Aliases make the document larger than any of ours can be."
+    TooManyDirectives = "The document begins with more YAML directives, or longer ones, than any of ours needs."
+    MoreFaults = "The document has more faults than are told one by one."
     DuplicateKey = "A field is given twice in one object."
     NotAnObject = "The document is no Kubernetes object."
     TooDeep = "The object is nested deeper than any of ours can be."

@@ -1,13 +1,14 @@
 """YAML as Kubernetes reads it, with the line of every field.
 
 Differences from what PyYAML does by default, each because kubectl's reader does otherwise:
-* timestamps stay texts, and ``64512:30`` is a text (PyYAML: a number of base 60);
+* plain scalars mean what :mod:`baremetal_lb.api.yaml_scalars` says: timestamps are texts, and so is ``64512:30``;
 * a key given twice is a fault, not the last one's luck;
 * documents are split at lines of ``---`` before they are parsed, so that a broken one hides no other.
 
 Values are built from the node tree, within bounds: aliases that grow a small file to a huge one, or contain themselves, are a fault, and
 so are tags, keys and numbers that no JSON has. The work is linear in the text: each document is read from its own first line on, each
-mapping is indexed once when somebody asks for lines in it.
+mapping is indexed once when somebody asks for lines in it, a scalar that aliases repeat is looked at once, and of the faults of a document
+as many are told as somebody reads, each at a place that is no longer than such places are.
 """
 
 import json
@@ -23,11 +24,18 @@ import yaml
 from baremetal_lb.api.fields import Part, field_path
 from baremetal_lb.api.nesting import nests_deeper
 from baremetal_lb.api.reasons import ConfigurationReason as Why
+from baremetal_lb.api.yaml_scalars import FALSE, FLOAT, INTEGER, RESOLVERS, TAG, TRUE
 
 REPEATED_MAX = 100_000
 """Nodes of one document that aliases repeat."""
 DEPTH_MAX = 100
 """Nesting of one document; Kubernetes' deepest objects have a third of it."""
+FLAWS_MAX = 100
+"""Faults of one document that are told one by one."""
+PART_MAX = 320
+"""Characters of a key, or a tag, in what is said of it; the longest key that Kubernetes takes, a label's, has 317."""
+DIRECTIVES_MAX, DIRECTIVE_MAX = 10, 200
+"""%TAG lines of one document, and characters of one: libyaml compares each with all others, and writes it out in each tag."""
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 """What Kubernetes' JSON reads as integers."""
 _DIGITS_MAX = 80
@@ -35,18 +43,13 @@ _DIGITS_MAX = 80
 _BREAK = re.compile(r"^---(?=[ \t]|$)", re.MULTILINE)
 _NEXT_TEXT = re.compile(r"\}\s*\{")
 """What is nowhere in one JSON text, but for its strings."""
+_DIRECTIVE = re.compile(r"(?:\A|[\n\r\x85\u2028\u2029])(%TAG[^\n\r\x85\u2028\u2029]*)")
 _VISIBLE = re.compile(r"\S")
 _JSON = json.JSONDecoder(parse_int=str)  # only where a text ends is asked
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """In a text: an octet that is not UTF-8, see ``texts``. In a value: half of a character."""
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_TAG = "tag:yaml.org,2002:"
-_INTEGER = re.compile(r"^(?:[-+]?0b[0-1_]+|[-+]?0o?[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+)$")
-_FLOAT = re.compile(
-    r"^(?:[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]+(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*\.|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-)
-_TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
-_TEXT_TAGS = frozenset({f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}merge", "!"})
+_TEXT_TAGS = frozenset({f"{TAG}str", f"{TAG}timestamp", f"{TAG}merge", "!"})
 
 
 try:
@@ -60,14 +63,8 @@ class _Loader(_Safe):
 
 
 _Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$", "yYnNtTfFoO"),
-    ("int", _INTEGER.pattern, "-+0123456789"),
-    ("float", _FLOAT.pattern, "-+0123456789."),
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("merge", r"^(?:<<)$", "<"),
-):
-    _Loader.add_implicit_resolver(f"{_TAG}{_tag}", re.compile(_pattern), list(_first))
+for _tag, _pattern, _first in RESOLVERS:
+    _Loader.add_implicit_resolver(_tag, _pattern, list(_first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +88,25 @@ class Document:
     before: int = 0
     """Lines in front of the text that the node was made of."""
     flaws: list[Flaw] = field(default_factory=list)
+    untold: int = 0
+    """Flaws beyond ``FLAWS_MAX``."""
     json_text: str | None = None
     """Text of a JSON document until somebody asks for a line: most never are, and these are the large ones."""
     indexes: dict[int, dict[str, tuple[yaml.Node, int]]] = field(default_factory=dict)
     """Children of the mappings in which somebody asked for lines, by the node's id."""
+
+    def add_flaw(self, path: tuple[Part, ...], reason: Why, message: str = "", node: yaml.Node | None = None) -> None:
+        """Add a flaw at a place, whose line is that of the node, if there is one."""
+        if len(self.flaws) >= FLAWS_MAX:
+            self.untold += 1
+            return
+        line = self.line_of(path) if node is None else self.before + int(node.start_mark.line) + 1
+        self.flaws.append(Flaw(line, field_path(part if isinstance(part, int) else _short(part) for part in path), message, reason))
+
+    def count_untold(self) -> None:
+        """Say how many flaws there are beyond those that are told."""
+        if self.untold:
+            self.flaws.append(Flaw(self.line, "", f"There are {self.untold} more.", Why.MoreFaults))
 
     def line_of(self, parts: tuple[Part, ...]) -> int:
         """Return the line of a field, or of the nearest field around it that is there."""
@@ -122,7 +134,7 @@ class Document:
         if index is None:
             index = self.indexes[id(node)] = {}
             for key, child in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != f"{_TAG}merge":
+                if isinstance(key, yaml.ScalarNode) and key.tag != f"{TAG}merge":
                     index.setdefault(key.value, (child, self.before + key.start_mark.line + 1))
         return index.get(part)
 
@@ -185,6 +197,7 @@ def _parse(text: str, before: int) -> Document | None:
         document.value = _Builder(document).build(node, ())
     except _TooMuch as error:
         document.flaws.append(Flaw(document.line, "", str(error), error.reason))
+    document.count_untold()
     return document
 
 
@@ -229,6 +242,7 @@ def _parse_json(text: str, line: int) -> Document | None:
         document.flaws.append(_too_deep(line))
     elif odd or _SURROGATE_ESCAPE.search(text) is not None:
         document.value = _without_odd(value, (), document)
+        document.count_untold()
     else:
         document.value = value
     return document
@@ -243,9 +257,9 @@ def _without_odd(value: Any, path: tuple[Part, ...], document: Document) -> Any:
     if isinstance(value, _Odd):
         if value.reason is Why.DuplicateKey:
             for key in value.repeated:
-                document.flaws.append(_repeated(key, path, document.line_of((*path, key))))
+                document.add_flaw((*path, key), Why.DuplicateKey, _twice(key))
         else:
-            document.flaws.append(Flaw(document.line_of(path), field_path(path), "", value.reason))
+            document.add_flaw(path, value.reason)
         value = value.value
     if isinstance(value, dict):
         return {_whole(key, path, document): _without_odd(item, (*path, key), document) for key, item in value.items()}
@@ -258,13 +272,17 @@ def _whole(text: str, path: tuple[Part, ...], document: Document) -> str:
     """Return a text without halves of characters, which are a flaw."""
     if _SURROGATE.search(text) is None:
         return text
-    document.flaws.append(Flaw(document.line_of(path), _SURROGATE.sub("\ufffd", field_path(path)), "", Why.BrokenCharacter))
+    document.add_flaw(path, Why.BrokenCharacter)
     return _SURROGATE.sub("\ufffd", text)
 
 
-def _repeated(key: str, path: tuple[Part, ...], line: int) -> Flaw:
-    key = _SURROGATE.sub("\ufffd", key)
-    return Flaw(line, field_path((*path, key)), f"{key} is given twice.", Why.DuplicateKey)
+def _short(text: str) -> str:
+    """Return what is said of a key or a tag."""
+    return _SURROGATE.sub("\ufffd", text if len(text) <= PART_MAX else text[: PART_MAX - 1] + "\u2026")
+
+
+def _twice(key: str) -> str:
+    return f"{_short(key)} is given twice."
 
 
 def _too_deep(line: int) -> Flaw:
@@ -273,6 +291,11 @@ def _too_deep(line: int) -> Flaw:
 
 def _compose(text: str, before: int) -> tuple[yaml.Node | None, Flaw | None]:
     """Return the node tree of a text that stands after so many lines."""
+    for number, found in enumerate(_DIRECTIVE.finditer(text), start=1):
+        if number > DIRECTIVES_MAX or len(found[1]) > DIRECTIVE_MAX:
+            line = before + text.count("\n", 0, found.start(1)) + 1
+            limits = f"At most {DIRECTIVES_MAX} %TAG lines of {DIRECTIVE_MAX} characters are read."
+            return None, Flaw(line, "", limits, Why.TooManyDirectives)
     try:
         return yaml.compose(text, Loader=_Loader), None
     except yaml.YAMLError as error:
@@ -307,6 +330,8 @@ class _Builder:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._seen: set[int] = set()
+        self._scalars: dict[int, Any] = {}
+        self._keys: dict[int, str] = {}
         self._repeated = 0
         self._depth = 0
 
@@ -335,22 +360,26 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             self._mind_tag(node, "seq", path)
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
-        return self._scalar(node, path)
+        if id(node) not in self._scalars:
+            self._scalars[id(node)] = self._scalar(node, path)
+        return self._scalars[id(node)]
 
     def _mapping(self, node: yaml.MappingNode, path: tuple[Part, ...]) -> dict[str, Any]:
         value: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, child in node.value:
-            if key_node.tag == f"{_TAG}merge":
+            if key_node.tag == f"{TAG}merge":
                 self._merge(child, path, merged)
                 continue
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == f"{_TAG}null":
-                self._flaw(key_node, path, "", Why.InvalidKey)
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == f"{TAG}null":
+                self._document.add_flaw(path, Why.InvalidKey, node=key_node)
                 continue
-            key = _whole(key, path, self._document)
+            if id(key_node) not in self._keys:
+                self._keys[id(key_node)] = _whole(key, path, self._document)
+            key = self._keys[id(key_node)]
             if key in value:
-                self._document.flaws.append(_repeated(key, path, self._line(key_node)))
+                self._document.add_flaw((*path, key), Why.DuplicateKey, _twice(key), key_node)
             value[key] = self.build(child, (*path, key))
         for key, item in merged.items():
             value.setdefault(key, item)
@@ -363,21 +392,21 @@ class _Builder:
                 for key, item in self.build(source, path).items():
                     merged.setdefault(key, item)
             else:
-                self._flaw(source, path, "<< takes an object, or a list of objects.", Why.SyntaxError)
+                self._document.add_flaw(path, Why.SyntaxError, "<< takes an object, or a list of objects.", source)
 
     def _scalar(self, node: yaml.Node, path: tuple[Part, ...]) -> Any:
         text, tag = node.value, node.tag
         if tag in _TEXT_TAGS:
             return _whole(text, path, self._document)
-        if tag == f"{_TAG}null":
+        if tag == f"{TAG}null":
             return None
-        if tag == f"{_TAG}bool" and text.lower() in _TRUE | _FALSE:
-            return text.lower() in _TRUE
-        if tag == f"{_TAG}int" and _INTEGER.match(text):
+        if tag == f"{TAG}bool" and text.lower() in TRUE | FALSE:
+            return text.lower() in TRUE
+        if tag == f"{TAG}int" and INTEGER.match(text):
             return self._number(node, path, _integer)
-        if tag == f"{_TAG}float" and _FLOAT.match(text):
+        if tag == f"{TAG}float" and FLOAT.match(text):
             return self._number(node, path, _float)
-        self._flaw(node, path, _of_tag(tag), Why.WrongTag)
+        self._document.add_flaw(path, Why.WrongTag, _of_tag(tag), node)
         return None
 
     def _number(self, node: yaml.Node, path: tuple[Part, ...], read: Callable[[str], float | None]) -> float | str | None:
@@ -386,22 +415,16 @@ class _Builder:
         except ValueError:  # 0x_ looks like a number and is none
             return str(node.value)
         if number is None:
-            self._flaw(node, path, "", Why.ImpossibleNumber)
+            self._document.add_flaw(path, Why.ImpossibleNumber, node=node)
         return number
 
     def _mind_tag(self, node: yaml.Node, usual: str, path: tuple[Part, ...]) -> None:
-        if node.tag not in (_TAG + usual, "!"):
-            self._flaw(node, path, _of_tag(node.tag), Why.WrongTag)
-
-    def _flaw(self, node: yaml.Node, path: tuple[Part, ...], message: str, reason: Why) -> None:
-        self._document.flaws.append(Flaw(self._line(node), field_path(path), message, reason))
-
-    def _line(self, node: yaml.Node) -> int:
-        return self._document.before + int(node.start_mark.line) + 1
+        if node.tag not in (TAG + usual, "!"):
+            self._document.add_flaw(path, Why.WrongTag, _of_tag(node.tag), node)
 
 
 def _of_tag(tag: str) -> str:
-    return f"The tag is {tag.replace(_TAG, '!!')}."
+    return f"The tag is {_short(tag.replace(TAG, '!!'))}."
 
 
 def _bounded(digits: str, read: Callable[[str], int]) -> int | None:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from baremetal_lb.api.yaml_nodes import read_document
+from baremetal_lb.api.yaml_writer import to_yaml
 from baremetal_lb.cli.change import USAGE, refuse
-from baremetal_lb.cli.output import PROBLEM_FOUND, complain, to_yaml
+from baremetal_lb.cli.output import PROBLEM_FOUND, complain
 
 
 @contextmanager

@@ -17,15 +17,14 @@ from enum import Enum
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
-from yaml.emitter import ScalarAnalysis
 
+from baremetal_lb.api.yaml_writer import to_yaml
 from baremetal_lb.model.visible import visible, visible_lines
 
 PIPED_WIDTH = 10_000
@@ -50,27 +49,6 @@ class Output(Enum):
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
-
-
-class PlainDumper(yaml.SafeDumper):
-    """Writes out what is there twice, instead of anchors and aliases."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
-        """Return True: nothing is an alias."""
-        return True
-
-    def analyze_scalar(self, scalar: str) -> ScalarAnalysis:
-        """Have what is not shown as it is in double quotes, the one form that has escapes."""
-        analysis = super().analyze_scalar(scalar)
-        if visible_lines(scalar) != scalar:
-            analysis.allow_flow_plain = analysis.allow_block_plain = analysis.allow_single_quoted = analysis.allow_block = False
-        return analysis
-
-    def write_double_quoted(self, text: str, split: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's signature
-        """Write all but ASCII as escapes: with ``allow_unicode`` the library leaves bidirectional controls as they are."""
-        kept, self.allow_unicode = self.allow_unicode, False
-        super().write_double_quoted(text, split)
-        self.allow_unicode = kept
 
 
 class TextConsole(Console):
@@ -150,11 +128,6 @@ def make_table(*headings: str) -> PlainTable:
 def print_json(document: object) -> None:
     """Print a document as JSON, in ASCII."""
     typer.echo(json.dumps(document, indent=2))
-
-
-def to_yaml(*documents: object, width: int = 80) -> str:
-    """Return documents as YAML: letters as they are, what is not shown as it is as escapes."""
-    return yaml.dump_all(documents, Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=width)
 
 
 def print_yaml(documents: Sequence[object], *, width: int = 80) -> None:

@@ -26,13 +26,39 @@ def _line(count: int) -> str:
     return 'kind: A\nspec: "' + "x" * (100 * count) + '"\n'
 
 
-TEXTS: dict[str, Callable[[int], str]] = {"documents": _documents, "keys of one mapping": _keys, "JSON texts": _json, "one line": _line}
+def _nearly_a_number(count: int) -> str:
+    return f"kind: A\nspec: {'1' * 100 * count}x\n"
+
+
+def _faults(count: int) -> str:
+    return '{"kind": "A", "' + "k" * 10 * count + '": [' + ",".join(["NaN"] * count) + "]}"
+
+
+def _directives(count: int) -> str:
+    return "".join(f"%TAG !a{n}! x\n" for n in range(count)) + "---\nkind: A\n"
+
+
+def _aliases(count: int) -> str:
+    return f"kind: A\ntext: &a {'x' * 10 * count}\nlist: [" + "*a, " * count + "]\n"
+
+
+TEXTS: dict[str, Callable[[int], str]] = {
+    "documents": _documents,
+    "keys of one mapping": _keys,
+    "JSON texts": _json,
+    "one line": _line,
+    "nearly a number": _nearly_a_number,
+    "faults of a long key": _faults,
+    "directives": _directives,
+    "aliases of a text": _aliases,
+}
 
 
 def _seconds(text: str) -> float:
     begun = time.perf_counter()
     for document in parse_documents(text):
-        for key in document.value.get("spec") or () if isinstance(document.value.get("spec"), dict) else ():
+        spec = document.value.get("spec") if document.value else None
+        for key in spec if isinstance(spec, dict) else ():
             document.line_of(("spec", key))
     return time.perf_counter() - begun
 

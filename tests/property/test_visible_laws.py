@@ -2,8 +2,10 @@
 
 import io
 import json
+import unicodedata
 from contextlib import redirect_stderr, redirect_stdout
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +17,14 @@ from baremetal_lb.cli.output import Output, TextConsole, complain, make_table, p
 from baremetal_lb.model.visible import is_shown_as_it_is, visible, visible_lines
 
 SPECIAL = "\x00\x1b\x9b\x85\x7f\t\r\n\u2028\u2029\u202e\u2066\u061c\u200b\u200f\ufeff\xad\ud800\udfff\ue000\uffff\U000e0041[]/red\\"
-TEXT = st.text(st.one_of(st.sampled_from(SPECIAL), st.characters()), max_size=30)
+# Unicode's Default_Ignorable_Code_Point among letters, marks and signs, and Braille's blank.
+BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0" + "".join(
+    map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+)
+TEXT = st.text(st.one_of(st.sampled_from(SPECIAL + BLANK), st.characters()), max_size=30)
 # Without lone surrogates, which an object of the API cannot have: in JSON two of them beside each other are one character.
 CHARACTERS = st.one_of(
-    st.sampled_from([each for each in SPECIAL if not "\ud800" <= each <= "\udfff"]), st.characters(exclude_categories=["Cs"])
+    st.sampled_from([each for each in SPECIAL + BLANK if not "\ud800" <= each <= "\udfff"]), st.characters(exclude_categories=["Cs"])
 )
 DOCUMENT = st.dictionaries(st.text(CHARACTERS, max_size=30), st.text(CHARACTERS, max_size=30), max_size=3)
 
@@ -45,7 +51,14 @@ def test_a_text_becomes_one_clean_line_and_stays_that(text):
     assert visible_lines(text).split("\n") == [visible(line) for line in text.split("\n")]
 
 
-@given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"]), max_size=30))
+@pytest.mark.parametrize("blank", BLANK, ids=lambda blank: f"U+{ord(blank):04X}")
+def test_letters_marks_and_signs_that_show_nothing_are_written_out(blank):
+    assert unicodedata.category(blank)[0] in "LMS"
+    assert not is_shown_as_it_is(blank)
+    assert ascii(f"a{blank}b") == f"'{visible(f'a{blank}b')}'"
+
+
+@given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"], exclude_characters=BLANK), max_size=30))
 def test_letters_of_all_scripts_stay_as_they_are(text):
     assert visible(text) == text
 

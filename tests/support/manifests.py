@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from baremetal_lb.cli.output import PlainDumper
+from baremetal_lb.api.yaml_writer import PlainDumper
 from baremetal_lb.install import MODES, RELEASE, objects, rendered_name
 from baremetal_lb.kube.rights import Rights, controller_rights, speaker_rights
 from baremetal_lb.model.ids import IDENTITIES, Identity

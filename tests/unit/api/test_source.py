@@ -66,10 +66,20 @@ def test_every_field_has_its_line_and_a_missing_one_that_of_what_is_around_it(wr
         ("v: 2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
         ("v: 2026-01-01", "2026-01-01"),
         ("v: yes", True),
+        ("v: n", False),
         ("v: 0x10", 16),
         ("v: 010", 8),
         ("v: 1.5", 1.5),
         ("v: 1e3", 1000.0),
+        ("v: 0O1_7", 15),
+        ("v: -_1", -1),
+        ("v: 0_xF", 15),
+        ("v: 1.e1_0", 1e10),
+        ("v: -._5", -0.5),
+        ("v: ._5", "._5"),
+        ("v: .5_0", 0.5),
+        ("v: 1e_", "1e_"),
+        ("v: 0x_", "0x_"),
         ("v: ~", None),
         ("v:", None),
         ("v: '1'", "1"),
@@ -105,9 +115,9 @@ def test_a_key_given_twice_in_json_is_told(write):
 
 def test_a_key_given_twice_is_told_of_the_object_with_its_line(write):
     problems = []
-    path = write("kind: A\nmetadata: {name: x, namespace: y}\nspec:\n  a: 1\n  a: 2\n")
+    path = write("kind: A\nmetadata: {name: x, namespace: z}\nspec:\n  a: 1\n  a: 2\n")
     load([path], problems)
-    assert [(str(p.object), p.field, p.reason.name, p.source) for p in problems] == [("A/y/x", "spec.a", "DuplicateKey", f"{path}:5")]
+    assert [(str(p.object), p.field, p.reason.name, p.source) for p in problems] == [("A/z/x", "spec.a", "DuplicateKey", f"{path}:5")]
 
 
 @pytest.mark.parametrize("text", ["hello", "- 1", "5", "{a: 1}", "kind: 3"])

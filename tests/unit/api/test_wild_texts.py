@@ -7,9 +7,9 @@ import threading
 import pytest
 import yaml
 
-from baremetal_lb.api import texts
+from baremetal_lb.api import texts, yaml_nodes
 from baremetal_lb.api.source import load
-from baremetal_lb.api.yaml_nodes import DEPTH_MAX, parse_documents
+from baremetal_lb.api.yaml_nodes import DEPTH_MAX, DIRECTIVE_MAX, DIRECTIVES_MAX, FLAWS_MAX, parse_documents
 
 OTHER = "---\nkind: Other\nmetadata: {name: o}\n"
 DIGITS = "9" * 5000
@@ -151,6 +151,26 @@ def merges(count):
     return "kind: A\n" + "".join(f"<<: {{k{number}: {number}}}\n" for number in range(count))
 
 
+def faults_under_a_long_key(count):
+    return f"kind: A\n? {'k' * 20 * count}\n: [" + ".nan, " * count + "]\n"
+
+
+def faults_under_a_long_key_of_json(count):
+    return '{"' + "k" * 20 * count + '": [' + ",".join(["NaN"] * count) + "]}"
+
+
+def long_keys_twice(count):
+    return "kind: A\n" + f"{'k' * 1000}: 1\n" * count
+
+
+def long_tags(count):
+    return f"kind: A\nv: [&a !{'k' * 20 * count} x" + ", *a" * count + "]\n"
+
+
+def aliases_of_a_long_text(count):
+    return f"kind: A\nt: &a {'x' * 20 * count}\nv: [" + "*a, " * count + "]\n"
+
+
 class Counted(str):
     """A text that adds up the characters that are taken from it, counted in it or put before it."""
 
@@ -180,10 +200,17 @@ def counted(monkeypatch):
         return compose("".join(text), *arguments, **options)
 
     monkeypatch.setattr(yaml, "compose", counting)
+    whole = yaml_nodes._whole
+
+    def counting_whole(text, *arguments):
+        Counted.looked_at += len(text)
+        return whole(text, *arguments)
+
+    monkeypatch.setattr(yaml_nodes, "_whole", counting_whole)
 
 
 def work(text):
-    """Return how much is done to read a text and to find each of its fields: calls, and characters looked at."""
+    """Return how much is done to read a text and to find each of its fields: calls, characters looked at, and characters said."""
     calls = 0
 
     def count(_frame, event, _argument):
@@ -196,12 +223,94 @@ def work(text):
         for document in parse_documents(Counted(text)):
             for key in document.value:
                 document.line_of((key,))
+            Counted.looked_at += sum(len(flaw.field) + len(flaw.message) for flaw in document.flaws)
     finally:
         sys.setprofile(None)
     return calls + Counted.looked_at
 
 
-@pytest.mark.parametrize("make", [documents, json_documents, keys, repeated, repeated_json, merges])
+MAKERS = [
+    documents, json_documents, keys, repeated, repeated_json, merges, faults_under_a_long_key, faults_under_a_long_key_of_json,
+    long_keys_twice, long_tags, aliases_of_a_long_text,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.usefixtures("counted")
 def test_four_times_the_text_is_four_times_the_work(make):
     assert work(make(1600)) < 5 * work(make(400))
+
+
+LONG = 200_000
+NEARLY_NUMBERS = {
+    "digits": "1" * LONG,
+    "underscores": "1" + "_" * LONG,
+    "sign": "-" + "_" * LONG,
+    "pairs": "1_" * LONG,
+    "octal": "0" + "7" * LONG,
+    "prefix": "0" + "_" * LONG,
+    "hexadecimal": "0x" + "f" * LONG,
+    "binary": "0b" + "1" * LONG,
+    "fraction": "1." + "1" * LONG,
+    "point": "." + "1" * LONG,
+    "signed point": "-." + "_" * LONG,
+    "exponent": "1e" + "1" * LONG,
+    "exponent's underscores": "1e" + "_" * LONG,
+    "exponent's sign": "1e-" + "_" * LONG,
+}
+
+
+@pytest.mark.parametrize("start", NEARLY_NUMBERS.values(), ids=NEARLY_NUMBERS)
+def test_a_long_text_that_is_nearly_a_number_is_read(start):
+    """With a pattern that goes back and forth it would not end."""
+    (document,) = parse_documents(f"a: {start}x\n")
+    assert document.flaws == []
+    assert document.value["a"] == f"{start}x"
+
+
+@pytest.mark.parametrize("text", ["a: [" + ".nan, " * 250 + "]", '{"a": [' + ",".join(["NaN"] * 250) + "]}"], ids=["YAML", "JSON"])
+def test_of_many_faults_some_are_told_and_the_rest_is_counted(text):
+    (document,) = parse_documents(text)
+    assert [flaw.field for flaw in document.flaws] == [*(f"a[{index}]" for index in range(FLAWS_MAX)), ""]
+    assert (document.flaws[-1].reason.name, document.flaws[-1].message) == ("MoreFaults", f"There are {250 - FLAWS_MAX} more.")
+
+
+def test_as_many_faults_as_are_told_are_all_of_them():
+    (document,) = parse_documents("a: [" + ".nan, " * FLAWS_MAX + "]")
+    assert [flaw.reason.name for flaw in document.flaws] == ["ImpossibleNumber"] * FLAWS_MAX
+
+
+@pytest.mark.parametrize("text", ["{long}: .nan", '{{"{long}": NaN}}', "{long}: 1\n{long}: 2"])
+def test_a_long_key_is_cut_in_what_is_said_and_a_label_is_not(text):
+    for key, said in (("k" * 317, "k" * 317), ("k" * 1000, "k" * 319 + "\u2026")):
+        (document,) = parse_documents(text.format(long=key))
+        (flaw,) = document.flaws
+        assert flaw.field in (said, f'["{said}"]')
+        assert flaw.message in ("", f"{said} is given twice.")
+
+
+def test_a_long_tag_is_cut_in_what_is_said():
+    (document,) = parse_documents(f"a: !{'k' * 1000} [x]")
+    assert document.flaws[0].message == f"The tag is !{'k' * 318}\u2026."
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("%TAG !a! x\n" * (DIRECTIVES_MAX + 1), DIRECTIVES_MAX + 1),
+        ("kind: A\n...\n" + "%TAG !a! x\n" * (DIRECTIVES_MAX + 1), DIRECTIVES_MAX + 3),
+        ("%TAG !a! x\r" * (DIRECTIVES_MAX + 1) + "\n", 1),
+        ("%TAG !a! " + "x" * DIRECTIVE_MAX + "\n", 1),
+    ],
+    ids=["many", "after a document", "other line breaks", "long"],
+)
+def test_more_directives_than_anybody_needs_are_told_and_the_next_document_is_read(tmp_path, text, line):
+    path = tmp_path / "a.yaml"
+    path.write_bytes((text + OTHER).encode())
+    assert told(path) == (["Other"], [("TooManyDirectives", "", f"{path}:{line}")])
+
+
+def test_a_text_about_directives_has_none(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("kind: A\nhelp: |\n" + "  %TAG !a! x\n" * (2 * DIRECTIVES_MAX))
+    assert told(path) == (["A"], [])
