@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baremetal_lb.model.time import SECOND
@@ -33,6 +33,7 @@ def test_keys_beyond_the_bound_share_one_bucket() -> None:
     assert sum(taken is not None for taken in passed) == KEYS_MAX + 1
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(1, 5),
     st.integers(1, 50),
@@ -59,6 +60,7 @@ def test_in_no_time_more_pass_than_the_burst_and_one_each_interval_and_all_other
                 assert count <= burst + (end - begin) // interval + 1
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 5), st.integers(1, 50), st.integers(0, 1000))
 def test_a_bucket_that_rests_is_full_and_no_fuller(burst: int, interval: int, rest: int) -> None:
     bucket = TokenBucket(burst, interval, now=0)
