@@ -59,7 +59,7 @@ class Dirty:
         if view is None:
             return (False, False, 0, key)
         has_or_is_awaited = bool(view.status_ips or key in self.world.holders or self.world.ledger.entries_held_for(key))
-        return (not has_or_is_awaited, not view.created_utc, view.created_utc, key)
+        return (not has_or_is_awaited, *view.age_order)
 
     # -- observed objects ----------------------------------------------------------------------------------------------------------
 

@@ -169,14 +169,11 @@ def _claims(subject: ElectionInput) -> tuple[list[Claim], dict[ObjectKey, Exclus
 
 
 def _met_together(claims: list[Claim], judged: Mapping[str, tuple[Verdict, ...]]) -> list[int]:
-    """Return the places of the claims that some node meets all together, older Services' first; all of them where no node meets any.
-
-    A Service without creationTimestamp (a manifest that was never applied) is younger than all others.
-    """
+    """Return the places of the claims that some node meets all together, older Services' first; all of them where no node meets any."""
     if len(claims) < 2:
         return list(range(len(claims)))
     meeting, counting = set(judged), []
-    for place in sorted(range(len(claims)), key=lambda i: (not (s := claims[i].service).created_utc, s.created_utc, s.key)):
+    for place in sorted(range(len(claims)), key=lambda i: claims[i].service.age_order):
         narrowed = {name for name in meeting if judged[name][place].reason is None}
         if narrowed:
             meeting = narrowed

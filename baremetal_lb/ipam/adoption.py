@@ -22,7 +22,7 @@ def allocation_order(service: ServiceView, *, is_awaited: bool = False) -> tuple
     ``is_awaited``: an IP is held for it, so that it goes with those that have one, before somebody else takes it for want of another.
     A Service without creationTimestamp (a manifest that was never applied) is younger than all others.
     """
-    return (not service.status_ips and not is_awaited, not service.created_utc, service.created_utc, service.key)
+    return (not service.status_ips and not is_awaited, *service.age_order)
 
 
 def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owner: str, now_utc: int) -> tuple[LedgerEntry, ...]:

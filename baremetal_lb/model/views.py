@@ -111,6 +111,11 @@ class ServiceView:
         """The addresses that the status names, in its order."""
         return tuple(entry.ip for entry in self.ingress if entry.ip is not None)
 
+    @property
+    def age_order(self) -> tuple[bool, int, ObjectKey]:
+        """Sort key that puts older Services first, equally old ones by name; one that was never applied, as in a file, is the youngest."""
+        return not self.created_utc, self.created_utc, self.key
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
