@@ -44,7 +44,7 @@ def judge(world: World, key: ObjectKey, *, identity: Identity, lb_class: str, no
     """Return what is to be done for a key (``now_utc``: ns since the epoch)."""
     service = world.services.get(key)
     uid = service.uid if service is not None else None
-    gone = tuple(plan_gone(key, holder, world.ledger, now_utc=now_utc) for holder in sorted(world.holders.get(key, ())) if holder != uid)
+    gone = tuple(plan_gone(key, holder, world.ledger, now_utc=now_utc) for holder in sorted(world.ledger.holders.get(key, ())) if holder != uid)
     if service is None or gone:
         return Verdict(key, service, gone)
     if handles_service(service, lb_class) or service.type != "LoadBalancer":

@@ -50,7 +50,7 @@ class Dirty:
         """Tell whether a Service is ours to serve, or was, so that something is to be cleared."""
         if handles_service(view, self.lb_class):
             return True
-        if self.world.holders.get(view.key):
+        if self.world.ledger.holders.get(view.key):
             return True
         return view.type != "LoadBalancer" and (view.condition is not None or view.allocated_from_pool is not None)
 
@@ -58,7 +58,7 @@ class Dirty:
         view = self.world.services.get(key)
         if view is None:
             return (False, False, 0, key)
-        has_or_is_awaited = bool(view.status_ips or key in self.world.holders or self.world.ledger.entries_held_for(key))
+        has_or_is_awaited = bool(view.status_ips or key in self.world.ledger.holders or self.world.ledger.entries_held_for(key))
         return (not has_or_is_awaited, *view.age_order)
 
     # -- observed objects ----------------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class Dirty:
         elif old is not None and self.world.lose_service(old.key, old.uid):
             self._leave_namespace(old.key)
             self.waiting.discard(old.key)
-            if old.key in self.world.holders:
+            if old.key in self.world.ledger.holders:
                 self.agenda.mark(old.key)
             else:
                 self.agenda.forget(old.key)
@@ -207,12 +207,12 @@ class Dirty:
         self.placements |= self._shared
         configuration = self.world.configuration
         preemptible = {pool.name for pool in configuration.pools if any(a.may_preempt(pool.name) for a in configuration.l2_advertisements)}
-        if preemptible or any(self.world.load[name] for name in changed):
+        if preemptible or any(self.world.ledger.load[name] for name in changed):
             self.placements.update(e.address for e in self.world.ledger.entries() if e.announcer in changed or e.pool in preemptible)
 
     def endpoints_changed(self, service: ObjectKey) -> None:
         """Mark the entries that the Service uses."""
-        for uid in self.world.holders.get(service, ()):
+        for uid in self.world.ledger.holders.get(service, ()):
             self.placements.update(entry.address for entry in self.world.ledger.entries_of(uid))
 
 

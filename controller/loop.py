@@ -140,7 +140,7 @@ class Loop:
             self._failures.clear()
             await self._load_ledger()
             ours = [view.key for view in self._world.services.values() if self._dirty.concerns(view)]
-            if stuck := self._agenda.begin_term([*ours, *self._world.holders]):
+            if stuck := self._agenda.begin_term([*ours, *self._world.ledger.holders]):
                 log.error("left_by_older_term", services=stuck)
             self._dirty.pools.update(pool.name for pool in self._world.configuration.pools)
             self._dirty.placements.update(entry.address for entry in self._world.ledger.entries())

@@ -19,7 +19,7 @@ from controller.world import World
 
 def preferred_at_creation(world: World, service: ServiceView, address: IPAddress, *, sibling: str | None = None) -> str | None:
     """Return the node that a new entry is to prefer, or None."""
-    return preferred_announcer(_subject(world, address, (service,), sibling=sibling), world.load)
+    return preferred_announcer(_subject(world, address, (service,), sibling=sibling), world.ledger.load)
 
 
 def preferred_now(world: World, entry: LedgerEntry) -> tuple[str | None, Election | None]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import structlog
 
+from baremetal_lb.ipam.changes import plan_expired
 from baremetal_lb.kube.errors import ApiError, KubeError, NoObjectName
 from baremetal_lb.kube.records import DecodeError, raw_object
 from baremetal_lb.kube.resources import NODES, SERVICES, Resource, ours
@@ -202,10 +203,10 @@ class Holds:
         """Release what is due, when it is due; what failed, a second later. Until cancelled."""
         while True:
             now_utc = time.time_ns()
-            for address in sorted((a for a, until in self._world.held.items() if until <= now_utc), key=lambda a: (a.version, int(a))):
-                await self._release(address)
+            for step in plan_expired(self._world.ledger, now_utc=now_utc):
+                await self._release(step.entry.address)
             now_utc = time.time_ns()
-            next_end = min((until for until in self._world.held.values() if until > now_utc), default=now_utc + HOLDS_EVERY)
+            next_end = min((until for until in self._world.ledger.holds.values() if until > now_utc), default=now_utc + HOLDS_EVERY)
             await asyncio.sleep(min(next_end - now_utc, HOLDS_EVERY) / SECOND)
 
     async def _release(self, address: IPAddress) -> None:

@@ -8,12 +8,8 @@ Two ledgers stand side by side:
 
 Watch events come late and out of step with our own responses. The newest resourceVersion of one uid wins, and events of entries that we
 deleted (``_buried``) are not news. So a decision never reads something older than this process's own last write.
-
-Invariants: ``holders`` names exactly the (key, uid) pairs that use entries of ours; ``load`` counts the entries that prefer each node;
-``held`` has exactly the entries of ours without users, with the end of their hold (ns since the epoch).
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -54,9 +50,6 @@ class World:
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.nodes: dict[str, NodeView] = {}
         self.roster = Roster()
-        self.holders: dict[ObjectKey, set[str]] = {}
-        self.load: Counter[str] = Counter()
-        self.held: dict[IPAddress, int] = {}
         self._slices: dict[ObjectKey, dict[ObjectKey, EndpointSliceView]] = {}
         self._buried: dict[str, None] = {}
         self._on_entry = on_entry
@@ -69,51 +62,25 @@ class World:
         if old == entry:
             return
         self.ledger.put(entry)
-        self._reindex(old, entry)
+        self._tell(old, entry)
 
     def drop(self, address: IPAddress) -> None:
         """Mean no entry for this address."""
         old = self.ledger.entry(address)
         if old is not None:
             self.ledger.drop(address)
-            self._reindex(old, None)
+            self._tell(old, None)
 
     def reset(self, entries: Iterable[LedgerEntry]) -> None:
         """Start anew from what a consistent LIST says; what was meant and not written is forgotten."""
         listed = list(entries)
         self.confirmed = {entry.address: entry for entry in listed}
-        self.holders.clear()
-        self.load.clear()
-        self.held.clear()
         self._buried.clear()
         self.ledger = Ledger(self.configuration, (), self.owner)
         for entry in listed:
             self.put(entry)
 
-    def _reindex(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
-        for entry, step in ((old, -1), (new, 1)):
-            if entry is None:
-                continue
-            if entry.announcer:
-                self.load[entry.announcer] += step
-                if not self.load[entry.announcer]:
-                    del self.load[entry.announcer]
-            if entry.owner != self.owner:
-                continue
-            for user in entry.services:
-                if step > 0:
-                    self.holders.setdefault(user.key, set()).add(user.uid)
-                elif not (new and new.has_service(user.uid)) and not self.ledger.entries_of(user.uid):
-                    uids = self.holders.get(user.key, set())
-                    uids.discard(user.uid)
-                    if not uids:
-                        self.holders.pop(user.key, None)
-        entry = new or old
-        if entry is not None:
-            if new is not None and not new.services and new.owner == self.owner:
-                self.held[entry.address] = new.held_for.until_utc if new.held_for is not None else 0
-            else:
-                self.held.pop(entry.address, None)
+    def _tell(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
         if content(old) != content(new):
             self._on_entry(old, new)
 

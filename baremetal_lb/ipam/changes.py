@@ -12,7 +12,7 @@ be has no step: the plan of a settled Service is empty.
 from dataclasses import dataclass, replace
 
 from baremetal_lb.ipam.decision import Decision
-from baremetal_lb.ipam.ledger import Ledger
+from baremetal_lb.ipam.ledger import Ledger, address_order
 from baremetal_lb.ipam.requests import LOAD_BALANCER
 from baremetal_lb.ipam.sharing import backend_key, entry_service, sharing_key
 from baremetal_lb.model.condition import Condition
@@ -117,12 +117,12 @@ def plan_gone(key: ObjectKey, uid: str, ledger: Ledger, *, now_utc: int) -> Serv
     return ServiceChanges(key, uid, tuple(steps))
 
 
-def plan_expired(ledger: Ledger, *, now_utc: int) -> tuple[Step, ...]:
+def plan_expired(ledger: Ledger, *, now_utc: int) -> tuple[DeleteEntry, ...]:
     """Return the deletions of our entries whose hold has ended."""
     return tuple(
         DeleteEntry(entry)
-        for entry in ledger.entries()
-        if entry.owner == ledger.owner and not entry.services and (entry.held_for is None or entry.held_for.until_utc <= now_utc)
+        for address in sorted((address for address, end in ledger.holds.items() if end <= now_utc), key=address_order)
+        if (entry := ledger.entry(address)) is not None
     )
 
 

@@ -5,7 +5,9 @@ An index over entries for one Configuration. ``put`` and ``drop`` keep everythin
 * entries by address, by user (uid), by sharing key, by the Service that they are held for;
 * free addresses per pool, family and lane. A lane is what the same people may have: everybody, or those that it is reserved for;
 * held addresses per pool, family and lane, by the end of their hold;
-* counters per pool: addresses used, held and in other hands, and addresses that a namespace uses.
+* counters per pool: addresses used, held and in other hands, and addresses that a namespace uses;
+* ``holders``: how many entries of ours each uid uses, by the name of its Service; ``load``: how many entries prefer each node, whoever they
+  are of; ``holds``: the end of the hold (ns since the epoch) of each entry of ours without users, 0 where it says none.
 
 The pool of an entry is what the Configuration says of its address, whatever the entry recorded when it was made: a pool that is renamed
 keeps its users. Every entry takes its address out of what is free: also one of another install (``owner`` differs), one that is held and
@@ -58,6 +60,9 @@ class Ledger:
         self.used: Counter[tuple[str, Family]] = Counter()
         self.held: Counter[tuple[str, Family]] = Counter()
         self.foreign: Counter[tuple[str, Family]] = Counter()
+        self.holders: dict[ObjectKey, Counter[str]] = {}
+        self.load: Counter[str] = Counter()
+        self.holds: dict[IPAddress, int] = {}
         self._reserved_names = frozenset(ObjectKey(r.namespace, r.service_name) for r in configuration.reservations if r.service_name)
         for segment in self.places:
             if not segment.is_excluded:
@@ -69,13 +74,18 @@ class Ledger:
         """Add an entry, or replace the one of its address."""
         self.drop(entry.address)
         self._entries[entry.address] = entry
+        if entry.announcer:
+            self.load[entry.announcer] += 1
         if entry.owner == self.owner:
             for user in entry.services:
                 self._by_user.setdefault(user.uid, set()).add(entry.address)
+                self.holders.setdefault(user.key, Counter())[user.uid] += 1
             if entry.sharing_key:
                 self._by_sharing_key.setdefault(entry.sharing_key, SortedSet(key=address_order)).add(entry.address)
-            if entry.held_for is not None and not entry.services:
-                self._by_hold.setdefault(entry.held_for.key, set()).add(entry.address)
+            if not entry.services:
+                self.holds[entry.address] = _end(entry)[0]
+                if entry.held_for is not None:
+                    self._by_hold.setdefault(entry.held_for.key, set()).add(entry.address)
         segment = self.places.segment(entry.address)
         if segment is not None:
             self._count(entry, segment, 1)
@@ -90,8 +100,14 @@ class Ledger:
         entry = self._entries.pop(address, None)
         if entry is None:
             return
-        for user in entry.services:
+        if entry.announcer:
+            _count_down(self.load, entry.announcer)
+        for user in entry.services if entry.owner == self.owner else ():
             _discard(self._by_user, user.uid, address)
+            _count_down(self.holders[user.key], user.uid)
+            if not self.holders[user.key]:
+                del self.holders[user.key]
+        self.holds.pop(address, None)
         _discard(self._by_sharing_key, entry.sharing_key, address)
         if entry.held_for is not None:
             _discard(self._by_hold, entry.held_for.key, address)
@@ -199,6 +215,13 @@ def _discard(index: MutableMapping[_Key, MutableSet[IPAddress]], key: _Key, addr
         members.discard(address)
         if not members:
             del index[key]
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    """Take one off a count, and the count when it is 0."""
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def _lane_of(segment: Segment) -> Lane:

@@ -111,7 +111,7 @@ def test_settle_and_controller_come_to_the_same(pools, advertisements, views, en
         world.put(entry)
     for step in plan_expired(world.ledger, now_utc=NOW):
         world.drop(step.entry.address)
-    for key in sorted(world.holders):
+    for key in sorted(world.ledger.holders):
         for changes in judge(world, key, identity=BAREMETAL_LB, lb_class="", now_utc=NOW).gone:
             carry_out(world, changes)
     dirty.agenda.begin_term([])

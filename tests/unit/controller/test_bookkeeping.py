@@ -81,7 +81,7 @@ def test_a_term_begins_with_nobody_waiting_and_no_pool_exhausted():
     dirty.world.put(entry((A, "u"), uid="", resource_version=""))
     dirty.waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
     dirty.start_over([])
-    assert (len(dirty.waiting), dirty.world.ledger.entry(IP), dirty.world.holders) == (0, None, {})
+    assert (len(dirty.waiting), dirty.world.ledger.entry(IP), dirty.world.ledger.holders) == (0, None, {})
     dirty.agenda.begin_term([])
     dirty.waiting.put(B, Wait(frozenset({("blue", Family.IPV4)})))
     dirty.world.put(entry((A, "u")))
@@ -145,9 +145,9 @@ def test_a_namespace_is_forgotten_with_its_last_service():
 def test_a_node_that_no_entry_prefers_any_more_has_no_load_and_no_place_in_memory():
     world = World("us")
     world.put(entry((A, "u"), announcer="n1"))
-    assert world.load == {"n1": 1}
+    assert world.ledger.load == {"n1": 1}
     world.put(entry((A, "u"), announcer="n2"))
-    assert dict(world.load) == {"n2": 1}
+    assert dict(world.ledger.load) == {"n2": 1}
 
 
 def test_garbage_is_looked_at_once_and_after_the_speakers_turn():
@@ -198,16 +198,17 @@ def test_an_entry_is_written_when_the_api_server_says_what_is_meant():
 
 def test_holders_load_and_holds_follow_the_ledger():
     world = World("us")
+    ledger = world.ledger
     world.put(entry((A, "u"), (B, "v"), announcer="n1"))
-    assert (world.holders, world.load["n1"], world.held) == ({A: {"u"}, B: {"v"}}, 1, {})
+    assert (ledger.holders, ledger.load["n1"], ledger.holds) == ({A: {"u": 1}, B: {"v": 1}}, 1, {})
     world.put(entry((B, "v"), announcer="n2"))
-    assert (world.holders, world.load["n1"], world.load["n2"]) == ({B: {"v"}}, 0, 1)
+    assert (ledger.holders, ledger.load["n1"], ledger.load["n2"]) == ({B: {"v": 1}}, 0, 1)
     world.put(entry(held_for=HeldFor(B, 9 * SECOND)))
-    assert (world.holders, world.held) == ({}, {IP: 9 * SECOND})
+    assert (ledger.holders, ledger.holds) == ({}, {IP: 9 * SECOND})
     world.drop(IP)
-    assert (world.held, +world.load) == ({}, {})
+    assert (ledger.holds, ledger.load) == ({}, {})
     world.put(replace(entry((A, "u")), owner="somebody"))
-    assert world.holders == {}
+    assert ledger.holders == {}
 
 
 def test_a_lost_entry_is_kept_in_mind_only_by_a_leader_and_only_for_its_users():

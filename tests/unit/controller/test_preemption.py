@@ -99,7 +99,7 @@ def test_a_delay_of_nothing_moves_at_once():
 
 def test_load_and_rendezvous_make_no_node_better():
     case = Case()
-    case.world.load.update({"plain": 1_000})
+    case.world.ledger.load.update({"plain": 1_000})
     case.world.nodes = {name: NodeView(name) for name in WEIGHTS}
     assert case.look(0, "best", "good")[1] is None
 

@@ -66,12 +66,12 @@ async def outcome(work):
 async def test_a_release_that_fails_after_a_join_was_answered_is_found_again():
     api, dirty = await a_release_that_fails_behind_a_join(third=False)
     assert [user.uid for user in api.stored.services] == ["a", "b"]
-    assert dirty.world.holders[A] == {"a"}
+    assert dirty.world.ledger.holders[A] == {"a": 1}
     assert dirty.world.ledger.entry(ADDRESS).resource_version == api.stored.resource_version
 
 
 async def test_a_release_that_fails_when_another_has_joined_is_left_to_those_who_are_there():
     _api, dirty = await a_release_that_fails_behind_a_join(third=True)
-    assert A not in dirty.world.holders
+    assert A not in dirty.world.ledger.holders
     assert not dirty.world.is_written(ADDRESS)
     assert {dirty.agenda.take(), dirty.agenda.take()} == {B, ObjectKey("shop", "c")}
