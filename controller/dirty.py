@@ -21,19 +21,19 @@ from collections.abc import Callable, Iterable, Mapping
 from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.net import AddressRange, Family, IPAddress, family_of
+from baremetal_lb.model.net import AddressRange, IPAddress
 from baremetal_lb.model.views import EntryService, LedgerEntry, ServiceView
-from controller.agenda import Agenda, Rank
-from controller.waiting import Waiting
+from baremetal_lb.settle.agenda import Agenda, Rank
+from baremetal_lb.settle.step import concerns, rank_of
+from baremetal_lb.settle.waiting import Waiting
 from controller.world import World
 
 
 class Dirty:
     """What is to be looked at again. ``lb_class`` is the loadBalancerClass that we serve ("": none), ``clock`` the agenda's."""
 
-    def __init__(self, owner: str, lb_class: str, *, clock: Callable[[], int] = lambda: 0) -> None:
-        self.lb_class = lb_class
-        self.world = World(owner, self._entry_changed)
+    def __init__(self, owner: str, lb_class: str, *, ignore_exclude_lb: bool = False, clock: Callable[[], int] = lambda: 0) -> None:
+        self.world = World(owner, self._entry_changed, lb_class=lb_class, ignore_exclude_lb=ignore_exclude_lb)
         self.agenda = Agenda(self._rank, clock=clock)
         self.waiting = Waiting()
         self.pools: set[str] = set()
@@ -42,24 +42,14 @@ class Dirty:
         """Addresses whose preferred announcer may no longer do."""
         self._shared: set[IPAddress] = set()
         """Addresses with more than one user: any node's coming or going may decide for whom of them the IP is announced."""
-        self._exhausted: set[tuple[str, Family]] = set()
-        """Pools, by family, whose last address was taken."""
         self._in_namespace: dict[str, set[ObjectKey]] = {}
 
     def concerns(self, view: ServiceView) -> bool:
         """Tell whether a Service is ours to serve, or was, so that something is to be cleared."""
-        if handles_service(view, self.lb_class):
-            return True
-        if self.world.ledger.holders.get(view.key):
-            return True
-        return view.type != "LoadBalancer" and (view.condition is not None or view.allocated_from_pool is not None)
+        return concerns(view, self.world)
 
     def _rank(self, key: ObjectKey) -> Rank:
-        view = self.world.services.get(key)
-        if view is None:
-            return (False, False, 0, key)
-        has_or_is_awaited = bool(view.status_ips or key in self.world.ledger.holders or self.world.ledger.entries_held_for(key))
-        return (not has_or_is_awaited, *view.age_order)
+        return rank_of(key, self.world)
 
     # -- observed objects ----------------------------------------------------------------------------------------------------------
 
@@ -83,7 +73,7 @@ class Dirty:
                 self.agenda.forget(old.key)
 
     def _note_namespace(self, view: ServiceView) -> None:
-        if handles_service(view, self.lb_class):
+        if handles_service(view, self.world.lb_class):
             self._in_namespace.setdefault(view.key.namespace, set()).add(view.key)
         else:
             self._leave_namespace(view.key)
@@ -121,7 +111,7 @@ class Dirty:
                 self.agenda.mark_all(user.key for user in entry.services)
         self.agenda.mark_all(self.waiting.keys())
         self.pools |= changed
-        self._exhausted = {place for place in self._exhausted if place[0] not in changed}
+        self.waiting.pools_changed(changed)
         if changed or old.l2_advertisements != new.l2_advertisements:
             self.placements.update(entry.address for entry in self.world.ledger.entries())
 
@@ -130,29 +120,13 @@ class Dirty:
     def start_over(self, entries: Iterable[LedgerEntry]) -> None:
         """Start a term from what a consistent LIST says; what was reserved and not written, and who waits for what, is found out anew."""
         self.waiting = Waiting()
-        self._exhausted.clear()
         self._shared.clear()
         self.world.reset(entries)
 
     def _entry_changed(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
-        for entry in (old, new):
-            if entry is not None:
-                self.pools.add(entry.pool)
-                self.agenda.mark_all(self.waiting.for_address(entry.address))
+        self.pools.update(entry.pool for entry in (old, new) if entry is not None)
+        self.agenda.mark_all(self.waiting.woken_by(old, new, self.world.ledger))
         self._note_sharing(old, new)
-        if old is None:
-            if new is not None:
-                self._note_exhaustion(new)
-                self.agenda.mark_all(self.waiting.for_sharing_key(new.sharing_key))
-            return
-        users = set(new.services) if new is not None else set()
-        if new is None or not set(old.services) <= users or old.held_for is not None:
-            place = (old.pool, family_of(old.address))
-            self._exhausted.discard(place)
-            self.agenda.mark_all(self.waiting.for_pool(*place))
-            self.agenda.mark_all(self.waiting.for_sharing_key(old.sharing_key))
-        if new is not None and new.sharing_key and _sharing(old) != _sharing(new):
-            self.agenda.mark_all(self.waiting.for_sharing_key(new.sharing_key))
 
     def _note_sharing(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
         for entry in (old, new):
@@ -162,13 +136,6 @@ class Dirty:
             self._shared.add(new.address)
         elif old is not None:
             self._shared.discard(old.address)
-
-    def _note_exhaustion(self, entry: LedgerEntry) -> None:
-        """Let those who wait for a pool say so when its last address is taken, if they waited for something else of it."""
-        place = (entry.pool, family_of(entry.address))
-        if place not in self._exhausted and not self.world.ledger.free_count(*place):
-            self._exhausted.add(place)
-            self.agenda.mark_all(self.waiting.for_pool(*place))
 
     def entry_observed(self, entry: LedgerEntry, *, is_being_written: bool) -> None:
         """Take an entry from a watch event or a response that we did not expect.
@@ -238,7 +205,3 @@ def _is_in(address: IPAddress, ranges: list[AddressRange]) -> bool:
 def _places(view: ServiceView) -> tuple[object, ...]:
     """Return what of a Service its placement reads."""
     return (view.wanted_announcer, view.traffic_policy, view.labels, view.sharing_key)
-
-
-def _sharing(entry: LedgerEntry) -> tuple[str, str]:
-    return (entry.sharing_key, entry.backend_key)

@@ -18,18 +18,18 @@ from typing import Protocol
 
 import structlog
 
-from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, CreateEntry, DeleteEntry, HoldEntry, ServiceChanges, Step, UpdateEntry
+from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, DeleteEntry, HoldEntry, ServiceChanges, Step, UpdateEntry, is_release
 from baremetal_lb.kube.errors import ApiError, Unreachable
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.views import LedgerEntry, ServiceView
+from baremetal_lb.settle.state import content
+from baremetal_lb.settle.step import Verdict
 from controller.contest import Contests
-from controller.decide import Verdict
 from controller.dirty import Dirty
 from controller.entry_writes import EntryWriter
 from controller.outcome import Superseded, Unfinished
 from controller.report import Report
-from controller.world import content
 
 log = structlog.get_logger(__name__)
 
@@ -55,18 +55,6 @@ class ServiceApi(Protocol):
             KubeError: as any request.
         """
         ...
-
-
-def is_release(step: Step) -> bool:
-    """Tell whether a step takes an entry, or its place in one, from the Service."""
-    return isinstance(step, HoldEntry | DeleteEntry) or (isinstance(step, UpdateEntry) and step.is_release)
-
-
-def reserve(dirty: Dirty, changes: ServiceChanges) -> None:
-    """Mean the entries that the steps take, in memory; called before anything else can be decided."""
-    for step in changes.steps:
-        if isinstance(step, CreateEntry | UpdateEntry) and not is_release(step):
-            dirty.world.put(step.entry)
 
 
 class ServiceEffects:
@@ -140,7 +128,7 @@ class ServiceEffects:
                     meant.append(release)
         successor = self._judge(verdict.key)
         if successor.changes is not None:
-            reserve(self._dirty, successor.changes)
+            self._world.reserve(successor.changes)
         if successor.service is not None or successor.gone:
             self._dirty.agenda.mark(verdict.key)
 

@@ -27,9 +27,9 @@ import structlog
 from baremetal_lb.kube.errors import ApiError, KubeError, Unreachable
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.views import LedgerEntry
+from baremetal_lb.settle.state import content
 from controller.dirty import Dirty
 from controller.outcome import Superseded, Unfinished
-from controller.world import content
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,6 @@ import structlog
 
 from baremetal_lb.api.names import address_of_name
 from baremetal_lb.ipam.adoption import adopt
-from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.kube import memory
 from baremetal_lb.kube.errors import KubeError
 from baremetal_lb.kube.ledger import entries_path
@@ -33,9 +32,9 @@ from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.reasons import InvariantViolation
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import LedgerEntry
+from baremetal_lb.settle.step import Verdict, judge
 from controller.api import UNREADABLE_OWNER, Api
-from controller.decide import Verdict, judge
-from controller.effects import ServiceEffects, reserve
+from controller.effects import ServiceEffects
 from controller.entry_writes import EntryWriter
 from controller.observe import Knowledge
 from controller.outcome import NotLeading, Result, Superseded, Unfinished
@@ -224,7 +223,7 @@ class Loop:
         else:
             self._dirty.waiting.put(key, verdict.wait)
         if verdict.changes:
-            reserve(self._dirty, verdict.changes)
+            self._world.reserve(verdict.changes)
         addresses = verdict.decision.addresses if verdict.decision is not None else ()
         if verdict.gone or verdict.changes or not all(self._world.is_written(address) for address in addresses):
             return verdict
@@ -232,7 +231,7 @@ class Loop:
         return None
 
     def _judge(self, key: ObjectKey) -> Verdict:
-        return judge(self._world, key, identity=self._identity, lb_class=self._settings.lb_class, now_utc=_now_utc())
+        return judge(self._world, key, identity=self._identity, now_utc=_now_utc())
 
     async def _carry_out(self, verdict: Verdict, begun: float) -> None:
         key, result = verdict.key, Result.WRITTEN
@@ -346,8 +345,8 @@ class Loop:
 
     async def _adopt(self) -> None:
         """Write an entry for every IP that a Service of ours has, before anything else is written."""
-        mine = [view for view in self._world.services.values() if handles_service(view, self._settings.lb_class)]
-        entries = adopt(mine, self._world.configuration, owner=self._world.owner, now_utc=_now_utc())
+        world = self._world
+        entries = adopt(world.services.values(), world.configuration, owner=world.owner, lb_class=world.lb_class, now_utc=_now_utc())
         if not entries:
             return
         log.info("adopting", entries=len(entries))

@@ -85,7 +85,7 @@ class Measures:
 def cluster_families(metrics: Metrics, dirty: Dirty) -> Iterator[Metric]:
     """Return what the leader tells of the cluster."""
     world = dirty.world
-    ours = (view for view in world.services.values() if handles_service(view, dirty.lb_class))
+    ours = (view for view in world.services.values() if handles_service(view, dirty.world.lb_class))
     yield metrics.family(table.SERVICES, Counter((reason_of(view),) for view in ours).items())
     yield metrics.family(table.ENTRIES, [((), len(world.confirmed))])
     pools = usage(world.ledger)

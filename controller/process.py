@@ -157,7 +157,7 @@ class Controller:
         )
         self._recorder = EventRecorder(transport, "baremetal-lb-controller", holder, rate_per_s=EVENT_RATE_PER_S, burst=EVENT_BURST)
         report = Report(_Events(self._recorder), metrics)
-        dirty = Dirty(settings.install, settings.lb_class, clock=time.monotonic_ns)
+        dirty = Dirty(settings.install, settings.lb_class, ignore_exclude_lb=settings.ignore_exclude_lb, clock=time.monotonic_ns)
         echo_limit = int(max(2.5 * settings.retry_period_s, settings.retry_period_s + 1.5) * SECOND)
         knowledge = Knowledge(
             dirty,

@@ -16,9 +16,9 @@ from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.model.views import ServiceView
+from baremetal_lb.settle.step import Verdict
 from baremetal_lb.telemetry import metric_table as table
 from baremetal_lb.telemetry.metrics import Metrics
-from controller.decide import Verdict
 
 log = structlog.get_logger(__name__)
 

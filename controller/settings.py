@@ -22,6 +22,9 @@ class Settings:
     """API group, annotations and metric names to live under: ``baremetal-lb``, or ``metallb`` to serve manifests written for it."""
     lb_class: str = ""
     """Serve only Services whose ``loadBalancerClass`` is exactly this. Empty: only Services without a class."""
+    ignore_exclude_lb: bool = False
+    """Prefer nodes that have the label ``node.kubernetes.io/exclude-from-external-load-balancers`` like others. Must be what the speakers
+    are told: they elect, and what the controller prefers is to be what they can elect."""
     metrics_port: int = 9120
     """TCP port of ``/metrics``. 0 switches it off."""
     health_port: int = 17472

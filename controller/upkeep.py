@@ -19,12 +19,12 @@ from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.ids import Identity, ObjectKey, ObjectRef
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.time import SECOND
+from baremetal_lb.settle.placement import review
 from controller.api import Api
 from controller.dirty import Dirty
 from controller.entry_writes import EntryWriter
 from controller.garbage import LINK_STATUSES, NO_SERVICE, PLURALS, Garbage, StatusRecord
 from controller.outcome import Superseded, Unfinished
-from controller.placement import left_out_now, preferred_now
 from controller.preemption import Preemption
 from controller.report import Report
 from controller.resources import POOL, Resources, path_of
@@ -143,20 +143,20 @@ class Placement:
             self._settle(address)
             self._report.sharers_left_out(address, (), ())
             return
-        self._report.sharers_left_out(address, *left_out_now(self._world, entry))
-        wanted, election = preferred_now(self._world, entry)
+        found = review(self._world, entry)
+        self._report.sharers_left_out(address, found.served, found.left_out)
+        wanted = found.wanted
         if wanted == entry.announcer:
             self._since.pop(address, None)
-            wait = self._preemption.due(address, election, now=now) if election is not None else None
-            if wait is None or election is None:
+            wait = self._preemption.due(address, found.won, now=now) if found.won is not None else None
+            if wait is None or found.won is None:
                 self._settle(address)
                 return
-            wanted, reason = election.best, "Preemption"
+            wanted, reason = found.won.best, "Preemption"
         else:
             self._preemption.forget(address)
-            is_asked_for = any(service.wanted_announcer == wanted for service in self._world.users_of(entry))
-            wait = 0 if is_asked_for else self._since.setdefault(address, now) + self._delay - now
-            reason = "AskedFor" if is_asked_for else "Ineligible"
+            wait = 0 if found.is_asked_for else self._since.setdefault(address, now) + self._delay - now
+            reason = "AskedFor" if found.is_asked_for else "Ineligible"
         if wait > 0:
             self._again(address, wait / SECOND)
             return

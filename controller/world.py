@@ -10,20 +10,16 @@ Watch events come late and out of step with our own responses. The newest resour
 deleted (``_buried``) are not news. So a decision never reads something older than this process's own last write.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 
 from baremetal_lb.ipam.ledger import Ledger
-from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import IPAddress
-from baremetal_lb.model.roster import Roster
-from baremetal_lb.model.views import EndpointSliceView, EndpointView, LedgerEntry, NodeView, ServiceView
+from baremetal_lb.model.views import LedgerEntry, ServiceView
+from baremetal_lb.settle.state import ClusterState, EntryListener, content
 
 BURIED_MAX = 10_000
 """Deleted entries that are remembered until their watch event came; more than can be on their way at once."""
-
-EntryListener = Callable[[LedgerEntry | None, LedgerEntry | None], None]
 
 
 def is_newer(version: str, than: str) -> bool:
@@ -33,43 +29,15 @@ def is_newer(version: str, than: str) -> bool:
     return version != than
 
 
-def content(entry: LedgerEntry | None) -> LedgerEntry | None:
-    """Return what an entry says, without what the API server added."""
-    return None if entry is None else replace(entry, uid="", resource_version="")
+class World(ClusterState):
+    """Everything that decisions read, and what the API server has; pure bookkeeping."""
 
-
-class World:
-    """Everything that decisions read; pure bookkeeping. ``on_entry(old, new)`` hears every change of the meant ledger."""
-
-    def __init__(self, owner: str, on_entry: EntryListener = lambda _old, _new: None) -> None:
-        self.owner = owner
-        self.configuration = Configuration()
-        self.ledger = Ledger(self.configuration, (), owner)
+    def __init__(
+        self, owner: str, on_entry: EntryListener = lambda _old, _new: None, *, lb_class: str = "", ignore_exclude_lb: bool = False
+    ) -> None:
+        super().__init__(owner, on_entry, lb_class=lb_class, ignore_exclude_lb=ignore_exclude_lb)
         self.confirmed: dict[IPAddress, LedgerEntry] = {}
-        self.services: dict[ObjectKey, ServiceView] = {}
-        self.namespaces: dict[str, Mapping[str, str]] = {}
-        self.nodes: dict[str, NodeView] = {}
-        self.roster = Roster()
-        self._slices: dict[ObjectKey, dict[ObjectKey, EndpointSliceView]] = {}
         self._buried: dict[str, None] = {}
-        self._on_entry = on_entry
-
-    # -- the ledger as it is meant -----------------------------------------------------------------------------------------------
-
-    def put(self, entry: LedgerEntry) -> None:
-        """Mean this entry for its address."""
-        old = self.ledger.entry(entry.address)
-        if old == entry:
-            return
-        self.ledger.put(entry)
-        self._tell(old, entry)
-
-    def drop(self, address: IPAddress) -> None:
-        """Mean no entry for this address."""
-        old = self.ledger.entry(address)
-        if old is not None:
-            self.ledger.drop(address)
-            self._tell(old, None)
 
     def reset(self, entries: Iterable[LedgerEntry]) -> None:
         """Start anew from what a consistent LIST says; what was meant and not written is forgotten."""
@@ -79,10 +47,6 @@ class World:
         self.ledger = Ledger(self.configuration, (), self.owner)
         for entry in listed:
             self.put(entry)
-
-    def _tell(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
-        if content(old) != content(new):
-            self._on_entry(old, new)
 
     # -- the ledger as the API server has it ---------------------------------------------------------------------------------------
 
@@ -129,29 +93,3 @@ class World:
             return False
         del self.services[key]
         return True
-
-    def see_slice(self, view: EndpointSliceView | None, old: EndpointSliceView | None) -> None:
-        """Take an EndpointSlice as observed (None: gone)."""
-        if old is not None and (view is None or view.service != old.service):
-            slices = self._slices.get(old.service, {})
-            slices.pop(old.key, None)
-            if not slices:
-                self._slices.pop(old.service, None)
-        if view is not None:
-            self._slices.setdefault(view.service, {})[view.key] = view
-
-    def endpoints(self, service: ObjectKey) -> tuple[EndpointView, ...]:
-        """Return the endpoints of all slices of a Service, in the order of the slices' names."""
-        slices = self._slices.get(service, {})
-        return tuple(endpoint for key in sorted(slices) for endpoint in slices[key].endpoints)
-
-    def reconfigure(self, configuration: Configuration) -> None:
-        """Take another Configuration."""
-        self.configuration = configuration
-        self.ledger.reconfigure(configuration)
-
-    def users_of(self, entry: LedgerEntry) -> tuple[ServiceView, ...]:
-        """Return the Services that use an entry, as far as they are there (by uid)."""
-        views = (self.services.get(user.key) for user in entry.services)
-        uids = {user.uid for user in entry.services}
-        return tuple(view for view in views if view is not None and view.uid in uids)

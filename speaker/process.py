@@ -59,13 +59,13 @@ class Speaker:
     def __init__(self, settings: Settings, transport: Transport) -> None:
         identity, home, node = settings.names, settings.home, settings.node_name
         self._settings, self._transport = settings, transport
-        self.world = World(node)
+        self.world = World(node, ignore_exclude_lb=settings.ignore_exclude_lb)
         self._incarnation = time.time_ns() // MILLISECOND
         echo_limit = round(settings.lease_interval_s * 2.5 * SECOND)
         self.machine = LeaseRoster(RosterOptions(node, facts_annotation(identity), echo_limit=echo_limit, incarnation=self._incarnation))
         self.measures = Measures(identity, node)
         self.loop = Loop(
-            Decider(self.world, ignore_exclude_lb=settings.ignore_exclude_lb),
+            Decider(self.world),
             self.machine,
             on_status=self._desire,
             on_change=self._announcement_changed,

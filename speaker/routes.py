@@ -20,10 +20,9 @@ from speaker.world import World
 class Routes:
     """All routes of one node."""
 
-    def __init__(self, world: World, *, service_cidrs: Iterable[AddressRange] = (), ignore_exclude_lb: bool = False) -> None:
+    def __init__(self, world: World, *, service_cidrs: Iterable[AddressRange] = ()) -> None:
         self._world = world
         self._service_cidrs = tuple(service_cidrs)
-        self._ignore_exclude_lb = ignore_exclude_lb
         self.index = RibIndex()
         self.reasons: dict[ObjectKey, Mapping[IPAddress, RouteReason]] = {}
         """Why addresses of a Service have no route, by Service; only of those that have such addresses."""
@@ -51,7 +50,7 @@ class Routes:
             endpoints=self._world.endpoints(key),
             entries=self._entries(service),
             service_cidrs=self._service_cidrs,
-            ignore_exclude_lb=self._ignore_exclude_lb,
+            ignore_exclude_lb=self._world.ignore_exclude_lb,
         )
         found = routes_of(service, given)
         if found.reasons:

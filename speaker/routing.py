@@ -52,7 +52,7 @@ class Routing:
         self._secrets = Secrets(transport, settings.home, interval_s=settings.secret_interval_s, on_change=self.wake_sessions)
         self.task = BgpTask(
             world,
-            Routes(world, service_cidrs=cidrs, ignore_exclude_lb=settings.ignore_exclude_lb),
+            Routes(world, service_cidrs=cidrs),
             self._secrets,
             Path(settings.runtime_dir),
             shutdown_wait=round(settings.shutdown_wait_s * SECOND),

@@ -44,8 +44,9 @@ class LostEntry:
 class World:
     """Everything that decisions read."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, *, ignore_exclude_lb: bool = False) -> None:
         self.node = node
+        self.ignore_exclude_lb = ignore_exclude_lb
         self.configuration = Configuration()
         self.services: dict[ObjectKey, ServiceView] = {}
         self.entries: dict[IPAddress, LedgerEntry] = {}
@@ -82,6 +83,15 @@ class World:
     def named_by_status(self, address: IPAddress) -> list[ServiceView]:
         """Return the Services whose status names the IP, by key."""
         return [self.services[key] for key in sorted(self._users.get(address, ()))]
+
+    def users_of(self, entry: LedgerEntry) -> tuple[ServiceView, ...]:
+        """Return the Services that ledger and status give the entry's IP to, by key."""
+        return tuple(service for service in self.named_by_status(entry.address) if entry.has_service(service.uid))
+
+    def ips_of(self, service: ServiceView) -> tuple[IPAddress, ...]:
+        """Return the IPs that ledger and status give to the Service."""
+        found = ((address, self.entry(address)) for address in service.status_ips)
+        return tuple(address for address, entry in found if entry is not None and entry.has_service(service.uid))
 
     def addresses(self) -> frozenset[IPAddress]:
         """Return every IP that a Service's status or the ledger names."""

@@ -30,10 +30,9 @@ from baremetal_lb.model.net import IPAddress, family_of
 from baremetal_lb.model.reasons import Reason
 from baremetal_lb.model.roster import Roster
 from baremetal_lb.model.views import EndpointView, ServiceView
-from baremetal_lb.settle.announcements import settle_announcements
-from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
+from baremetal_lb.settle.announcements import announcements_of
+from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions, state_of
 from baremetal_lb.settle.route_cases import PeerCase, RouteCase, route_cases
-from baremetal_lb.settle.surroundings import Surroundings
 
 Document = dict[str, Any]
 NO_SESSION = "no session"
@@ -65,9 +64,10 @@ class Scene:
     @classmethod
     def of(cls, cluster: ClusterObjects, options: SettleOptions) -> Self:
         """Return the scene of a cluster."""
-        ledger = Ledger(cluster.configuration, cluster.entries, options.owner)
+        state = state_of(cluster, options)
+        ledger = state.ledger
         preferred = {entry.address: entry.announcer for entry in ledger.entries()}
-        announcements = settle_announcements(cluster.services, ledger, Surroundings(cluster, options))
+        announcements = announcements_of(state)
         roster = cluster.roster if cluster.roster is not None else Roster.of_nodes(node.name for node in cluster.nodes)
         return cls(
             cluster,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from baremetal_lb.ipam.ledger import Ledger
-from baremetal_lb.ipam.requests import LOAD_BALANCER
+from baremetal_lb.ipam.requests import handles_service
 from baremetal_lb.ipam.sharing import backend_key, entry_service, namespace_refusal, objection, sharing_key
 from baremetal_lb.model.configuration import Configuration, SharingScope
 from baremetal_lb.model.ids import ObjectKey
@@ -25,11 +25,13 @@ def allocation_order(service: ServiceView, *, is_awaited: bool = False) -> tuple
     return (not service.status_ips and not is_awaited, *service.age_order)
 
 
-def adopt(services: Iterable[ServiceView], configuration: Configuration, *, owner: str, now_utc: int) -> tuple[LedgerEntry, ...]:
-    """Return the entries to create for the given Services, all of which are ours, in the order in which they are to be created."""
+def adopt(
+    services: Iterable[ServiceView], configuration: Configuration, *, owner: str, lb_class: str = "", now_utc: int
+) -> tuple[LedgerEntry, ...]:
+    """Return the entries to create for those of the given Services that are ours, in the order in which they are to be created."""
     ledger = Ledger(configuration, owner=owner)
     order = []
-    for service in sorted((s for s in services if s.type == LOAD_BALANCER), key=allocation_order):
+    for service in sorted((s for s in services if handles_service(s, lb_class)), key=allocation_order):
         me = entry_service(service)
         for address in dict.fromkeys(service.status_ips):
             entry = ledger.entry(address)

@@ -18,7 +18,7 @@ from baremetal_lb.ipam.sharing import backend_key, entry_service, sharing_key
 from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.net import IPAddress
-from baremetal_lb.model.views import HeldFor, LedgerEntry, ServiceView
+from baremetal_lb.model.views import ConditionView, HeldFor, IngressView, LedgerEntry, ServiceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,16 @@ class ServiceChanges:
     def __bool__(self) -> bool:
         return bool(self.steps)
 
+    @property
+    def gains(self) -> tuple[CreateEntry | UpdateEntry, ...]:
+        """The steps that take entries: once decided they are reserved, before anything else is decided."""
+        return tuple(step for step in self.steps if isinstance(step, CreateEntry | UpdateEntry) and not is_release(step))
+
+
+def is_release(step: Step) -> bool:
+    """Tell whether a step takes an entry, or its place in one, from the Service."""
+    return isinstance(step, HoldEntry | DeleteEntry) or (isinstance(step, UpdateEntry) and step.is_release)
+
 
 def plan_service(
     service: ServiceView, decision: Decision, ledger: Ledger, *, identity: Identity, now_utc: int, announcer: str | None = None
@@ -126,15 +136,18 @@ def plan_expired(ledger: Ledger, *, now_utc: int) -> tuple[DeleteEntry, ...]:
     )
 
 
-def apply_to_ledger(step: Step, ledger: Ledger) -> None:
-    """Do to a ledger in memory what a step does to the real one; steps on the status change nothing in it."""
-    match step:
-        case CreateEntry(entry) | UpdateEntry(entry) | HoldEntry(entry):
-            ledger.put(entry)
-        case DeleteEntry(entry):
-            ledger.drop(entry.address)
-        case AssignStatus() | ClearStatus():
-            pass
+def status_after(service: ServiceView, step: AssignStatus | ClearStatus) -> ServiceView:
+    """Return a Service with the status that a step writes."""
+    condition = step.condition
+    view = (
+        None
+        if condition is None
+        else ConditionView("True" if condition.is_true else "False", condition.reason, condition.message, condition.observed_generation)
+    )
+    if isinstance(step, ClearStatus):
+        return replace(service, ingress=(), allocated_from_pool=None, condition=view)
+    ingress = tuple(IngressView(address, str(address), "VIP") for address in step.addresses)
+    return replace(service, ingress=ingress, allocated_from_pool=step.pool, condition=view)
 
 
 def _gain(
@@ -162,7 +175,7 @@ def _loss(uid: str, entry: LedgerEntry) -> UpdateEntry | DeleteEntry:
 
 def _status_step(service: ServiceView, decision: Decision, identity: Identity, *, owns_any: bool) -> AssignStatus | ClearStatus | None:
     if service.type != LOAD_BALANCER:
-        is_ours = bool(service.ingress) or service.allocated_from_pool is not None or service.condition is not None or owns_any
+        is_ours = service.allocated_from_pool is not None or service.condition is not None or owns_any
         return ClearStatus(service.key, service.uid, None) if is_ours else None
     condition = decision.condition(identity, generation=service.generation)
     says_so = service.condition is not None and (

@@ -1,43 +1,26 @@
 """IPAM of a whole cluster: what the controller would have written when it has nothing more to write.
 
-Services are decided in the allocator's order (has an IP or one is held for it, older, namespace/name), one after the other, each seeing
-what the ones before it did, in passes until one changes nothing: a Service that gives something up may make room for one that was decided
-before it.
-An IP goes only from those who may not keep it, so passes end; PASSES_MAX bounds them all the same.
+The controller's own steps, as at the beginning of a term: every Service that concerns us is decided in the allocator's order (has an IP or
+one is held for it, older, namespace/name), each seeing what the ones before it did; whoever gives something up wakes those who wait for it.
+An IP goes only from those who may not keep it, so this ends; TURNS_MAX bounds it all the same.
 """
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from baremetal_lb.ipam.adoption import adopt, allocation_order
-from baremetal_lb.ipam.allocator import decide
-from baremetal_lb.ipam.changes import (
-    AssignStatus,
-    ClearStatus,
-    CreateEntry,
-    DeleteEntry,
-    HoldEntry,
-    ServiceChanges,
-    Step,
-    UpdateEntry,
-    apply_to_ledger,
-    plan_expired,
-    plan_gone,
-    plan_service,
-)
-from baremetal_lb.ipam.decision import Decision, Refusal
-from baremetal_lb.ipam.ledger import Ledger
-from baremetal_lb.ipam.reasons import AllocationReason
-from baremetal_lb.ipam.requests import LOAD_BALANCER, handles_service
-from baremetal_lb.model.condition import Condition
+from baremetal_lb.ipam.adoption import adopt
+from baremetal_lb.ipam.changes import plan_expired
+from baremetal_lb.ipam.decision import Decision
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.reasons import InvariantViolation
-from baremetal_lb.model.views import ConditionView, IngressView, ServiceView
-from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
-from baremetal_lb.settle.placement import preferred_announcer
-from baremetal_lb.settle.surroundings import Surroundings
+from baremetal_lb.model.views import LedgerEntry, ServiceView
+from baremetal_lb.settle.agenda import Agenda
+from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions, state_of
+from baremetal_lb.settle.state import ClusterState
+from baremetal_lb.settle.step import Verdict, concerns, decision_on, judge, rank_of
+from baremetal_lb.settle.waiting import Waiting
 
-PASSES_MAX = 64
+TURNS_MAX = 64
+"""Turns of one Service, on an average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,123 +31,69 @@ class ServiceOutcome:
     decision: Decision
 
 
-def settle_addresses(cluster: ClusterObjects, options: SettleOptions) -> tuple[tuple[ServiceOutcome, ...], Ledger]:
-    """Return every Service's outcome, by key, and the ledger afterwards."""
+def settle_addresses(cluster: ClusterObjects, options: SettleOptions) -> tuple[tuple[ServiceOutcome, ...], ClusterState]:
+    """Return every Service's outcome, by key, and the state afterwards."""
     settling = _Settling(cluster, options)
-    settling.adopt()
-    settling.release_gone()
-    settling.order()
-    for _ in range(PASSES_MAX):
-        if not settling.settle_once():
-            return settling.outcomes(), settling.ledger
-    raise InvariantViolation(f"allocation does not come to rest within {PASSES_MAX} passes")
+    settling.run()
+    state = settling.state
+    outcomes = (
+        ServiceOutcome(service, decision_on(service, state, now_utc=options.now_utc)) for _, service in sorted(state.services.items())
+    )
+    return tuple(outcomes), state
 
 
 class _Settling:
-    """The state between passes."""
+    """A state that comes to rest."""
 
     def __init__(self, cluster: ClusterObjects, options: SettleOptions) -> None:
-        self.ledger = Ledger(cluster.configuration, cluster.entries, options.owner)
-        self._cluster, self._options = cluster, options
-        self._services = {service.key: service for service in cluster.services}
-        self._decisions: dict[object, Decision] = {}
-        self._order: list[ObjectKey] = []
-        self._surroundings = Surroundings(cluster, options)
-        self._load = Counter(entry.announcer for entry in self.ledger.entries() if entry.announcer is not None)
+        self._options = options
+        self.state = state_of(cluster, options)
+        self.state.on_entry = self._entry_changed
+        self._agenda = Agenda(lambda key: rank_of(key, self.state))
+        self._waiting = Waiting()
 
-    def adopt(self) -> None:
-        """Take up what statuses name, if there is no ledger yet. Without any pool nothing in a status is valid."""
-        if self._cluster.entries or not self._cluster.configuration.pools:
+    def run(self) -> None:
+        """Do what is to be done, until nothing is."""
+        state, now_utc = self.state, self._options.now_utc
+        if not len(state.ledger):
+            for entry in adopt(state.services.values(), state.configuration, owner=state.owner, lb_class=state.lb_class, now_utc=now_utc):
+                state.put(entry)
+        for step in plan_expired(state.ledger, now_utc=now_utc):
+            state.drop(step.entry.address)
+        self._agenda.mark_all(key for key, service in state.services.items() if concerns(service, state))
+        self._agenda.mark_all(state.ledger.holders)
+        for _ in range(TURNS_MAX * max(1, len(self._agenda))):
+            key = self._agenda.take()
+            if key is None:
+                return
+            self._turn(key)
+            self._agenda.done(key)
+        raise InvariantViolation(f"allocation does not come to rest within {TURNS_MAX} turns of each Service")
+
+    def _turn(self, key: ObjectKey) -> None:
+        verdict = self._judge(key)
+        if verdict.gone:
+            self._release_gone(verdict)
             return
-        ours = (service for service in self._services.values() if handles_service(service, self._options.lb_class))
-        for entry in adopt(ours, self._cluster.configuration, owner=self._options.owner, now_utc=self._options.now_utc):
-            self._apply(CreateEntry(entry))
+        if verdict.wait is None:
+            self._waiting.discard(key)
+        else:
+            self._waiting.put(key, verdict.wait)
+        if verdict.changes is not None:
+            self.state.apply(verdict.changes)
 
-    def release_gone(self) -> None:
-        """Release what Services have that are not there any more, and what was held long enough."""
-        present = {service.uid for service in self._services.values()}
-        users = {user for entry in self.ledger.entries() if entry.owner == self.ledger.owner for user in entry.services}
-        for user in sorted((user for user in users if user.uid not in present), key=lambda user: (user.key, user.uid)):
-            for step in plan_gone(user.key, user.uid, self.ledger, now_utc=self._options.now_utc).steps:
-                self._apply(step)
-        for step in plan_expired(self.ledger, now_utc=self._options.now_utc):
-            self._apply(step)
+    def _release_gone(self, verdict: Verdict) -> None:
+        """Release what uids have that are gone; whoever has the name now reserves what is held for him before anybody else can."""
+        for changes in verdict.gone:
+            self.state.apply(changes)
+        successor = self._judge(verdict.key)
+        if successor.changes is not None:
+            self.state.reserve(successor.changes)
+        if successor.service is not None or successor.gone:
+            self._agenda.mark(verdict.key)
 
-    def order(self) -> None:
-        """Settle the order in which Services are decided; after the releases, which leave IPs held for some."""
-        ranks = {
-            key: allocation_order(service, is_awaited=bool(self.ledger.entries_held_for(key))) for key, service in self._services.items()
-        }
-        self._order = sorted(ranks, key=ranks.__getitem__)
+    def _judge(self, key: ObjectKey) -> Verdict:
+        return judge(self.state, key, identity=self._options.identity, now_utc=self._options.now_utc)
 
-    def settle_once(self) -> bool:
-        """Decide every Service once; tell whether anything changed."""
-        has_changed = False
-        for key in self._order:
-            service = self._services[key]
-            decision = self._decide(service)
-            self._decisions[key] = decision
-            if decision.reason is AllocationReason.ClassNotOurs and not self.ledger.entries_of(service.uid):
-                continue
-            changes = plan_service(
-                service,
-                decision,
-                self.ledger,
-                identity=self._options.identity,
-                now_utc=self._options.now_utc,
-                announcer=self._announcer(service, decision),
-            )
-            self._services[key] = self._apply_all(changes, service)
-            has_changed = has_changed or bool(changes)
-        return has_changed
-
-    def outcomes(self) -> tuple[ServiceOutcome, ...]:
-        """Return the outcome of every Service, by key."""
-        return tuple(ServiceOutcome(self._services[key], self._decisions[key]) for key in sorted(self._services))
-
-    def _decide(self, service: ServiceView) -> Decision:
-        if service.type == LOAD_BALANCER and not handles_service(service, self._options.lb_class):
-            wanted = f"It is {service.load_balancer_class!r}." if service.load_balancer_class else "It has none."
-            refusal = Refusal(AllocationReason.ClassNotOurs, wanted)
-            return Decision(reason=refusal.reason, message=refusal.message)
-        return decide(service, self.ledger, namespaces=self._cluster.namespaces, now_utc=self._options.now_utc)
-
-    def _announcer(self, service: ServiceView, decision: Decision) -> str | None:
-        """Return the node that the entries which this decision creates are to prefer: one node for both families."""
-        chosen: str | None = None
-        for address in decision.addresses:
-            entry = self.ledger.entry(address)
-            if entry is not None and entry.services:
-                chosen = chosen or entry.announcer
-            else:
-                chosen = preferred_announcer(self._surroundings.subject(address, (service,), sibling=chosen), self._load) or chosen
-        return chosen
-
-    def _apply_all(self, changes: ServiceChanges, service: ServiceView) -> ServiceView:
-        for step in changes.steps:
-            self._apply(step)
-            match step:
-                case AssignStatus():
-                    ingress = tuple(IngressView(address, str(address), "VIP") for address in step.addresses)
-                    condition = _condition_view(step.condition)
-                    service = replace(service, ingress=ingress, allocated_from_pool=step.pool, condition=condition)
-                case ClearStatus():
-                    service = replace(service, ingress=(), allocated_from_pool=None, condition=_condition_view(step.condition))
-                case _:
-                    pass
-        return service
-
-    def _apply(self, step: Step) -> None:
-        if isinstance(step, CreateEntry | UpdateEntry | HoldEntry | DeleteEntry):
-            before = self.ledger.entry(step.entry.address)
-            if before is not None and before.announcer is not None:
-                self._load[before.announcer] -= 1
-            if not isinstance(step, DeleteEntry) and step.entry.announcer is not None:
-                self._load[step.entry.announcer] += 1
-        apply_to_ledger(step, self.ledger)
-
-
-def _condition_view(condition: Condition | None) -> ConditionView | None:
-    if condition is None:
-        return None
-    return ConditionView("True" if condition.is_true else "False", condition.reason, condition.message, condition.observed_generation)
+    def _entry_changed(self, old: LedgerEntry | None, new: LedgerEntry | None) -> None:
+        self._agenda.mark_all(self._waiting.woken_by(old, new, self.state.ledger))

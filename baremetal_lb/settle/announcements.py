@@ -1,18 +1,22 @@
-"""Who would announce each IP, with every node's case.
+"""Who announces each IP, with every node's case.
 
-The election of an IP is held among the Services that share it. The first IP of a dual-stack pair (IPv4) is elected first, and the
-other one takes the same node if it can. Whoever is preferred by the ledger but excluded now gives way to whoever is elected, as the
-controller would write it, and so does one from whom a better node takes over (``preemption``); an entry that prefers nobody stays so,
-unless a person asks for the node.
+The election of an IP is held among the Services that have it by the ledger and by their status. ``settle_placement`` first does what the
+controller does about preferred announcers until it has nothing more to do: one that fell out gives way to whoever is elected, one that a
+better node may take over from (``preemption``) to that one.
 """
 
 from dataclasses import dataclass, replace
 
-from baremetal_lb.election.elect import Election, elect
-from baremetal_lb.ipam.ledger import Ledger
+from baremetal_lb.election.elect import Election
 from baremetal_lb.model.net import IPAddress
+from baremetal_lb.model.reasons import InvariantViolation
 from baremetal_lb.model.views import LedgerEntry, ServiceView
-from baremetal_lb.settle.surroundings import Surroundings
+from baremetal_lb.settle.elections import election_now
+from baremetal_lb.settle.placement import review
+from baremetal_lb.settle.state import ClusterState
+
+MOVES_MAX = 8
+"""Changes of one entry's preferred announcer: who was elected, then whoever is better; the rest is for faults of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +29,45 @@ class Announcement:
     election: Election
 
 
-def settle_announcements(services: tuple[ServiceView, ...], ledger: Ledger, surroundings: Surroundings) -> tuple[Announcement, ...]:
-    """Hold the election of every IP that both the ledger and a status give to a Service; rewrite preferred announcers that fell out."""
-    by_uid = {service.uid: service for service in services}
-    announcements: dict[IPAddress, Announcement] = {}
-    for entry in ledger.entries():
-        if entry.owner != ledger.owner:
-            continue
-        users = tuple(by_uid[user.uid] for user in entry.services if user.uid in by_uid and entry.address in by_uid[user.uid].status_ips)
-        if not users:
-            continue
-        sibling = _sibling(entry, ledger, announcements)
-        election = elect(surroundings.subject(entry.address, users, preferred=entry.announcer, sibling=sibling))
-        if election.better and entry.announcer is not None:  # preemption has come to its end
-            election = elect(surroundings.subject(entry.address, users, preferred=election.best, sibling=sibling))
-        announcements[entry.address] = Announcement(entry.address, users, election)
-        is_settled = entry.announcer is None and all(election.announcer != user.wanted_announcer for user in users)
-        if not is_settled and election.announcer not in (None, entry.announcer):
-            ledger.put(replace(entry, announcer=election.announcer))
-    return tuple(announcements.values())
+class Announced:
+    """What elections read of a state where the status of a Service counts, too: as the speakers do."""
+
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+        self.configuration, self.nodes, self.roster = state.configuration, state.nodes, state.roster
+        self.ignore_exclude_lb = state.ignore_exclude_lb
+        self.entry, self.endpoints = state.entry, state.endpoints
+
+    def users_of(self, entry: LedgerEntry) -> tuple[ServiceView, ...]:
+        """Return the Services that ledger and status give the entry's IP to, by key."""
+        return tuple(service for service in self._state.users_of(entry) if entry.address in service.status_ips)
+
+    def ips_of(self, service: ServiceView) -> tuple[IPAddress, ...]:
+        """Return the IPs that ledger and status give to the Service, IPv4 first."""
+        return tuple(address for address in self._state.ips_of(service) if address in service.status_ips)
 
 
-def _sibling(entry: LedgerEntry, ledger: Ledger, before: dict[IPAddress, Announcement]) -> str | None:
-    """Return who was elected for the other IP of the first Service that has one."""
-    for user in entry.services:
-        for other in ledger.entries_of(user.uid):
-            if other.address in before and before[other.address].election.announcer is not None:
-                return before[other.address].election.announcer
-    return None
+def announcements_of(state: ClusterState) -> tuple[Announcement, ...]:
+    """Hold the election of every IP that both the ledger and a status give to a Service, as things are; by address."""
+    facts = Announced(state)
+    ours = (entry for entry in state.ledger.entries() if entry.owner == state.owner)
+    found = ((entry, users) for entry in ours if (users := facts.users_of(entry)))
+    return tuple(Announcement(entry.address, users, election_now(facts, entry)) for entry, users in found)
+
+
+def settle_placement(state: ClusterState) -> None:
+    """Rewrite preferred announcers until none is to be rewritten; IPv4 first, since the other IP of a pair follows."""
+    for entry in state.ledger.entries():
+        if entry.owner == state.owner:
+            _settle_entry(state, entry)
+
+
+def _settle_entry(state: ClusterState, entry: LedgerEntry) -> None:
+    for _ in range(MOVES_MAX):
+        found = review(state, entry)
+        wanted = found.won.best if found.won is not None and found.won.better else found.wanted
+        if wanted == entry.announcer:
+            return
+        entry = replace(entry, announcer=wanted)
+        state.put(entry)
+    raise InvariantViolation(f"the preferred announcer of {entry.address} does not come to rest within {MOVES_MAX} moves")

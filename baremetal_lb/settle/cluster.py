@@ -1,4 +1,4 @@
-"""A cluster as far as it decides who gets which IP and who announces it: views only, in no particular order."""
+"""A cluster as far as it decides who gets which IP and who announces it: views only, in no particular order; and the state made of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from baremetal_lb.model.ids import BAREMETAL_LB, Identity, ObjectKey
 from baremetal_lb.model.net import AddressRange
 from baremetal_lb.model.roster import Roster
 from baremetal_lb.model.views import EndpointSliceView, EndpointView, LedgerEntry, NodeView, ServiceView
+from baremetal_lb.settle.state import ClusterState
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,18 @@ class SettleOptions:
     """Nodes with the label node.kubernetes.io/exclude-from-external-load-balancers count like others."""
     now_utc: int = 0
     """ns since the epoch."""
+
+
+def state_of(cluster: ClusterObjects, options: SettleOptions) -> ClusterState:
+    """Return the state of a cluster as it is, before anything was decided."""
+    state = ClusterState(options.owner, lb_class=options.lb_class, ignore_exclude_lb=options.ignore_exclude_lb)
+    state.services = {service.key: service for service in cluster.services}
+    state.namespaces = dict(cluster.namespaces)
+    state.nodes = {node.name: node for node in cluster.nodes}
+    state.roster = cluster.roster if cluster.roster is not None else Roster.of_nodes(state.nodes)
+    state.reconfigure(cluster.configuration)
+    for view in cluster.slices:
+        state.see_slice(view, None)
+    for entry in cluster.entries:
+        state.put(entry)
+    return state

@@ -13,10 +13,9 @@ from baremetal_lb.ipam.utilization import FamilyUsage, usage
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.views import LedgerEntry
 from baremetal_lb.settle.addresses import ServiceOutcome, settle_addresses
-from baremetal_lb.settle.announcements import Announcement, settle_announcements
+from baremetal_lb.settle.announcements import Announcement, announcements_of, settle_placement
 from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
 from baremetal_lb.settle.routes import SettledRoute, settle_routes
-from baremetal_lb.settle.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,9 @@ class SettledState:
 
 def settle(cluster: ClusterObjects, *, options: SettleOptions) -> SettledState:
     """Compute the settled state of a cluster."""
-    outcomes, ledger = settle_addresses(cluster, options)
-    views = tuple(outcome.service for outcome in outcomes)
-    announcements = settle_announcements(views, ledger, Surroundings(cluster, options))
-    routes = settle_routes(views, ledger, cluster, options)
+    outcomes, state = settle_addresses(cluster, options)
+    ledger = state.ledger
+    settle_placement(state)
+    announcements = announcements_of(state)
+    routes = settle_routes(tuple(outcome.service for outcome in outcomes), ledger, cluster, options)
     return SettledState(outcomes, ledger.entries(), announcements, routes, {pool: dict(counts) for pool, counts in usage(ledger).items()})

@@ -89,8 +89,8 @@ def is_held_for_another(entry, view):
 
 
 def settled(configuration, views, entries=()):
-    outcomes, ledger = settle_addresses(ClusterObjects(configuration, tuple(views), tuple(entries)), OPTIONS)
-    return tuple(outcome.service for outcome in outcomes), ledger
+    outcomes, state = settle_addresses(ClusterObjects(configuration, tuple(views), tuple(entries)), OPTIONS)
+    return tuple(outcome.service for outcome in outcomes), state.ledger
 
 
 def check_laws(views, ledger):

@@ -10,15 +10,14 @@ from ipaddress import ip_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, CreateEntry, DeleteEntry, HoldEntry, UpdateEntry
+from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, CreateEntry, DeleteEntry, HoldEntry, UpdateEntry, is_release
 from baremetal_lb.model.configuration import Configuration, Pool, Quota, Reservation, ServiceAllocation
 from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
 from baremetal_lb.model.labels import LabelSelector, Operator, Requirement
 from baremetal_lb.model.net import AddressRange, Family
 from baremetal_lb.model.views import ConditionView, FamilyPolicy, IngressView, Port, ServiceView, TrafficPolicy
-from controller.decide import judge
+from baremetal_lb.settle.step import judge
 from controller.dirty import Dirty
-from controller.effects import is_release, reserve
 
 NAMES = [ObjectKey(namespace, name) for namespace in ("a", "b") for name in ("one", "two", "three")]
 SMALL = (AddressRange.parse("198.51.100.0-198.51.100.1"), AddressRange.parse("2001:db8::-2001:db8::1"))
@@ -118,7 +117,7 @@ class Cluster:
             self.dirty.namespace_changed(first, second)
 
     def judge(self, key):
-        return judge(self.world, key, identity=BAREMETAL_LB, lb_class="", now_utc=1)
+        return judge(self.world, key, identity=BAREMETAL_LB, now_utc=1)
 
     def drain(self):
         for _ in range(500):
@@ -136,7 +135,7 @@ class Cluster:
         if verdict.gone and verdict.service is not None:
             successor = self.judge(verdict.key)
             if successor.changes is not None:
-                reserve(self.dirty, successor.changes)
+                self.dirty.world.reserve(successor.changes)
             self.dirty.agenda.mark(verdict.key)
         if verdict.wait is None:
             self.dirty.waiting.discard(verdict.key)
@@ -144,7 +143,7 @@ class Cluster:
             self.dirty.waiting.put(verdict.key, verdict.wait)
         if verdict.changes is None:
             return
-        reserve(self.dirty, verdict.changes)
+        self.dirty.world.reserve(verdict.changes)
         for step in verdict.changes.steps:
             if isinstance(step, AssignStatus | ClearStatus):
                 self.write_status(step)

@@ -27,7 +27,7 @@ from baremetal_lb.model.views import (
 )
 from baremetal_lb.settle.addresses import settle_addresses
 from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
-from controller.decide import judge
+from baremetal_lb.settle.step import judge
 from controller.dirty import Dirty
 from tests.support.ipam_world import pool, service
 
@@ -96,7 +96,7 @@ def entries(draw):
 def test_settle_and_controller_come_to_the_same(pools, advertisements, views, endpoint_slices, ledger_before):
     configuration = Configuration(pools, advertisements)
     cluster = ClusterObjects(configuration, tuple(views), tuple(ledger_before), tuple(endpoint_slices), NODES)
-    outcomes, ledger = settle_addresses(cluster, SettleOptions(owner="us", now_utc=NOW))
+    outcomes, state = settle_addresses(cluster, SettleOptions(owner="us", now_utc=NOW))
 
     dirty = Dirty("us", "")
     world = dirty.world
@@ -111,27 +111,32 @@ def test_settle_and_controller_come_to_the_same(pools, advertisements, views, en
         world.put(entry)
     for step in plan_expired(world.ledger, now_utc=NOW):
         world.drop(step.entry.address)
-    for key in sorted(world.ledger.holders):
-        for changes in judge(world, key, identity=BAREMETAL_LB, lb_class="", now_utc=NOW).gone:
-            carry_out(world, changes)
-    dirty.agenda.begin_term([])
-    dirty.agenda.mark_all(view.key for view in views)
-    order = list(iter(dirty.agenda.take, None))
-    for _ in range(10):
-        changed = [decide_one(world, key) for key in order]
-        if not any(changed):
-            break
-    assert world.ledger.entries() == ledger.entries()
+    dirty.agenda.begin_term([*(view.key for view in views if dirty.concerns(view)), *world.ledger.holders])
+    while (key := dirty.agenda.take()) is not None:
+        take_turn(dirty, key)
+        dirty.agenda.done(key)
+    assert world.ledger.entries() == state.ledger.entries()
     assert [world.services[outcome.service.key] for outcome in outcomes] == [outcome.service for outcome in outcomes]
 
 
-def decide_one(world, key):
+def take_turn(dirty, key):
     """Let the controller decide one Service, and do what it plans."""
-    verdict = judge(world, key, identity=BAREMETAL_LB, lb_class="", now_utc=NOW)
-    assert not verdict.gone
+    world = dirty.world
+    verdict = judge(world, key, identity=BAREMETAL_LB, now_utc=NOW)
+    for changes in verdict.gone:
+        carry_out(world, changes)
+    if verdict.gone:
+        successor = judge(world, key, identity=BAREMETAL_LB, now_utc=NOW)
+        if successor.changes:
+            world.reserve(successor.changes)
+        dirty.agenda.mark(key)
+        return
+    if verdict.wait is None:
+        dirty.waiting.discard(key)
+    else:
+        dirty.waiting.put(key, verdict.wait)
     if verdict.changes:
         carry_out(world, verdict.changes)
-    return bool(verdict.changes)
 
 
 def carry_out(world, changes):

@@ -105,8 +105,8 @@ class World:
 
     def settle(self) -> "World":
         cluster = ClusterObjects(self.configuration, tuple(self.services.values()), self.entries, namespaces=self.namespaces)
-        outcomes, ledger = settle_addresses(cluster, SettleOptions(owner="us", now_utc=self.now))
-        self.entries = ledger.entries()
+        outcomes, state = settle_addresses(cluster, SettleOptions(owner="us", now_utc=self.now))
+        self.entries = state.ledger.entries()
         self.outcomes = {outcome.service.key: outcome for outcome in outcomes}
         self.services = {key: outcome.service for key, outcome in self.outcomes.items()}
         return self

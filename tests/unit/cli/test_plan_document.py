@@ -123,10 +123,12 @@ def test_a_service_with_a_status_and_no_cluster_ip_keeps_what_it_has():
     assert Planned(POOL + text.replace(status("203.0.113.4"), "")).service("default/web")["reason"] == "ClusterIPMissing"
 
 
-def test_without_pools_nobody_keeps_an_ip():
-    plan = Planned(service("web", status=status("203.0.113.4")))
-    assert plan.service("default/web") == {
-        "service": "default/web",
+def test_without_pools_nobody_gets_an_ip_and_nobody_loses_one():
+    plan = Planned(service("web", status=status("203.0.113.4")) + "---\n" + service("new"))
+    kept = plan.service("default/web")
+    assert (kept["ips"], kept["reason"]) == (["203.0.113.4"], "NoPools")
+    assert plan.service("default/new") == {
+        "service": "default/new",
         "ips": [],
         "pool": None,
         "satisfied": False,

@@ -8,14 +8,14 @@ from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.time import MINUTE, SECOND
 from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, ServiceView
+from baremetal_lb.settle.agenda import Agenda
+from baremetal_lb.settle.waiting import Wait, Waiting
 from baremetal_lb.telemetry.metrics import Metrics
 from controller import contest
-from controller.agenda import Agenda
 from controller.contest import WINDOW, Contests
 from controller.dirty import Dirty
 from controller.garbage import Garbage, status_record
 from controller.report import Report
-from controller.waiting import Wait, Waiting
 from controller.world import World, is_newer
 from tests.support.ipam_world import pool
 

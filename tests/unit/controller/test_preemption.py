@@ -12,8 +12,8 @@ from baremetal_lb.model.net import AddressRange, Family
 from baremetal_lb.model.roster import Roster
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import EndpointSliceView, EndpointView, EntryService, LedgerEntry, NodeView, ServiceView
+from baremetal_lb.settle.placement import review
 from controller.dirty import Dirty
-from controller.placement import preferred_now
 from controller.preemption import Preemption
 
 IP, OTHER_IP = ip_address("198.51.100.1"), ip_address("203.0.113.1")
@@ -50,10 +50,10 @@ class Case:
     def look(self, at_s, *serving):
         """Return (who is best, after how many seconds it is to be preferred) with these nodes and `plain` serving."""
         self.world.roster = Roster.of_nodes((*serving, "plain"))
-        wanted, election = preferred_now(self.world, self.world.ledger.entry(IP))
-        assert wanted == "plain"
-        wait = self.preemption.due(IP, election, now=int(at_s * SECOND))
-        return election.best, None if wait is None else wait / SECOND
+        found = review(self.world, self.world.ledger.entry(IP))
+        assert found.wanted == "plain"
+        wait = self.preemption.due(IP, found.won, now=int(at_s * SECOND))
+        return found.won.best, None if wait is None else wait / SECOND
 
 
 def test_a_better_node_is_preferred_once_it_was_there_for_the_whole_delay():
@@ -108,10 +108,11 @@ def test_a_persons_wish_is_followed_at_once_and_holds_against_better_nodes():
     case = Case()
     case.world.see_service(replace(case.service, wanted_announcer="good", resource_version="2"))
     case.world.roster = Roster.of_nodes(WEIGHTS)
-    assert preferred_now(case.world, case.world.ledger.entry(IP)) == ("good", None)
+    found = review(case.world, case.world.ledger.entry(IP))
+    assert (found.wanted, found.is_asked_for, found.won) == ("good", True, None)
     case.world.put(replace(case.world.ledger.entry(IP), announcer="good"))
-    wanted, election = preferred_now(case.world, case.world.ledger.entry(IP))
-    assert (wanted, case.preemption.due(IP, election, now=0)) == ("good", None)
+    found = review(case.world, case.world.ledger.entry(IP))
+    assert (found.wanted, case.preemption.due(IP, found.won, now=0)) == ("good", None)
 
 
 def test_what_was_not_watched_does_not_count():

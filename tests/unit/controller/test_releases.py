@@ -6,7 +6,7 @@ from dataclasses import replace
 from baremetal_lb.ipam.changes import plan_gone
 from baremetal_lb.kube.errors import Unreachable
 from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
-from controller.decide import Verdict, judge
+from baremetal_lb.settle.step import Verdict, judge
 from controller.dirty import Dirty
 from controller.effects import ServiceEffects
 from controller.entry_writes import EntryWriter
@@ -37,7 +37,7 @@ class Cut(Table):
 async def a_release_that_fails_behind_a_join(*, third: bool):
     api, dirty = Cut(), Dirty("us", "")
     writer = EntryWriter(dirty, api)
-    effects = ServiceEffects(dirty, writer, api, None, lambda key: judge(dirty.world, key, identity=BAREMETAL_LB, lb_class="", now_utc=0))
+    effects = ServiceEffects(dirty, writer, api, None, lambda key: judge(dirty.world, key, identity=BAREMETAL_LB, now_utc=0))
     saved = api.store(entry("a"), "uid-0")
     dirty.world.confirm(saved)
     dirty.world.put(saved)

@@ -10,9 +10,9 @@ from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import BAREMETAL_LB
 from baremetal_lb.model.net import parse_address
 from baremetal_lb.model.views import EntryService, LedgerEntry
-from controller.decide import judge
+from baremetal_lb.settle.step import judge
 from controller.dirty import Dirty
-from controller.effects import ServiceEffects, reserve
+from controller.effects import ServiceEffects
 from controller.entry_writes import EntryWriter
 from controller.outcome import Unfinished
 from tests.support.ipam_world import key_of, pool, service
@@ -39,7 +39,7 @@ class Cluster:
         self.stored[entry.address] = replace(entry, uid=f"uid-{entry.address}", resource_version=version)
 
     def judge(self, key):
-        return judge(self.world, key, identity=BAREMETAL_LB, lb_class="", now_utc=1)
+        return judge(self.world, key, identity=BAREMETAL_LB, now_utc=1)
 
     async def get(self, key):
         return self.world.services.get(key)
@@ -57,7 +57,7 @@ class Cluster:
         """Decide whoever is marked, as the loop does while a write is under way."""
         while (key := self.dirty.agenda.take()) is not None:
             if (changes := self.judge(key).changes) is not None:
-                reserve(self.dirty, changes)
+                self.dirty.world.reserve(changes)
             self.dirty.agenda.done(key)
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from baremetal_lb.ipam.allocator import decide
-from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, apply_to_ledger, plan_expired, plan_gone, plan_service
+from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, DeleteEntry, plan_expired, plan_gone, plan_service, status_after
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.model.configuration import Configuration
 from baremetal_lb.model.ids import BAREMETAL_LB
-from baremetal_lb.model.views import ConditionView, FamilyPolicy, IngressView
+from baremetal_lb.model.views import FamilyPolicy
 from tests.support.ipam_world import World, pool, service
 
 POOLS = (pool("a", "198.51.100.0/30", "2001:db8::/126"), pool("b", "203.0.113.0/30"))
@@ -25,14 +25,12 @@ def plan(view, ledger, now=5):
 
 
 def apply(step, view, ledger):
-    apply_to_ledger(step, ledger)
-    if isinstance(step, AssignStatus):
-        ingress = tuple(IngressView(a, str(a), "VIP") for a in step.addresses)
-        condition = ConditionView(str(step.condition.is_true), step.condition.reason, step.condition.message)
-        return replace(view, ingress=ingress, allocated_from_pool=step.pool, condition=condition)
-    if isinstance(step, ClearStatus):
-        condition = step.condition and ConditionView(str(step.condition.is_true), step.condition.reason, step.condition.message)
-        return replace(view, ingress=(), allocated_from_pool=None, condition=condition)
+    if isinstance(step, AssignStatus | ClearStatus):
+        return status_after(view, step)
+    if isinstance(step, DeleteEntry):
+        ledger.drop(step.entry.address)
+    else:
+        ledger.put(step.entry)
     return view
 
 
@@ -97,7 +95,7 @@ def test_a_gone_service_is_held_for_or_deleted_as_its_pool_says():
         changes = plan_gone(view.key, view.uid, ledger, now_utc=1000)
         assert step_names(changes) == names
         for step in changes.steps:
-            apply_to_ledger(step, ledger)
+            apply(step, view, ledger)
         assert len(plan_expired(ledger, now_utc=1099)) == 0
         assert len(plan_expired(ledger, now_utc=1100)) == (1 if retain else 0)
 

@@ -39,6 +39,7 @@ NAMESPACES = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "go
 REQUIRE, PREFER, SINGLE = "RequireDualStack", "PreferDualStack", "SingleStack"
 V4, V6, DUAL = ["10.0.0.1"], ["fd00::1"], ["10.0.0.1", "fd00::1"]
 IPS, POOL, SHARE = "metallb.io/loadBalancerIPs", "metallb.io/address-pool", "metallb.io/allow-shared-ip"
+FROM = "metallb.io/ip-allocated-from-pool"
 
 # (name, clusterIPs, other fields of spec, annotations, IPs in the status before, IPs afterwards, is it satisfied)
 ROWS = [
@@ -91,7 +92,8 @@ ROWS = [
     ("two preferred, one there", DUAL, {"ipFamilyPolicy": PREFER}, {}, ["198.51.100.1"], ["198.51.100.1"], True),
     ("two preferred, one there to complete", DUAL, {"ipFamilyPolicy": PREFER}, {}, ["203.0.113.1"], ["203.0.113.1", "2001:db8:5::"], True),
     ("an empty request", V4, {}, {IPS: "", POOL: ""}, [], ["198.51.100.0"], True),
-    ("NodePort", V4, {"type": "NodePort"}, {}, ["198.51.100.0"], [], False),
+    ("NodePort, was ours", V4, {"type": "NodePort"}, {FROM: "p1"}, ["198.51.100.0"], [], False),
+    ("NodePort, was never ours", V4, {"type": "NodePort"}, {}, ["198.51.100.0"], ["198.51.100.0"], False),
     ("ClusterIP", V4, {"type": "ClusterIP"}, {}, [], [], False),
     ("ExternalName", None, {"type": "ExternalName", "externalName": "x.example"}, {}, [], [], False),
 ]  # fmt: skip

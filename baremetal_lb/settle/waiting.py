@@ -7,6 +7,9 @@ turns up or changes. Everything else that could help it is an event of its own (
                                           +--> by_address[203.0.113.7]
     an entry gets or changes key "web" -------> by_sharing_key["web"]
 
+Who waits for a pool is told once more when its last address is taken: what it waited for of it may have been something else, and its
+condition is to say what is so.
+
 Invariant: a key is in the indexes exactly as its Wait says; ``put`` replaces, ``discard`` forgets.
 """
 
@@ -14,8 +17,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.net import Family, IPAddress
+from baremetal_lb.model.net import Family, IPAddress, family_of
+from baremetal_lb.model.views import LedgerEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Waiting:
         self._pools: _Index[tuple[str, Family]] = _Index()
         self._addresses: _Index[IPAddress] = _Index()
         self._sharing_keys: _Index[str] = _Index()
+        self._exhausted: set[tuple[str, Family]] = set()
+        """Pools, by family, whose last address was taken."""
 
     def put(self, key: ObjectKey, wait: Wait) -> None:
         """Let a Service wait for this, and for nothing else any more."""
@@ -100,5 +107,40 @@ class Waiting:
         """Return those who would share with an entry of this key."""
         return self._sharing_keys.at(sharing_key)
 
+    def pools_changed(self, names: Iterable[str]) -> None:
+        """Take that pools are not what they were: they may have addresses again."""
+        changed = set(names)
+        self._exhausted = {place for place in self._exhausted if place[0] not in changed}
+
+    def woken_by(self, old: LedgerEntry | None, new: LedgerEntry | None, ledger: Ledger) -> frozenset[ObjectKey]:
+        """Return those to whom a change of an entry may mean something; ``ledger`` is as it is after the change."""
+        woken: set[ObjectKey] = set()
+        for entry in (old, new):
+            if entry is not None:
+                woken |= self.for_address(entry.address)
+        if old is None:
+            if new is not None:
+                woken |= self._of_exhausted(new, ledger) | self.for_sharing_key(new.sharing_key)
+            return frozenset(woken)
+        if new is None or not set(old.services) <= set(new.services) or old.held_for is not None:
+            place = (old.pool, family_of(old.address))
+            self._exhausted.discard(place)
+            woken |= self.for_pool(*place) | self.for_sharing_key(old.sharing_key)
+        if new is not None and _sharing(old) != _sharing(new):
+            woken |= self.for_sharing_key(new.sharing_key)
+        return frozenset(woken)
+
+    def _of_exhausted(self, entry: LedgerEntry, ledger: Ledger) -> frozenset[ObjectKey]:
+        """Return those who wait for the entry's pool, if its last address has just been taken."""
+        place = (entry.pool, family_of(entry.address))
+        if place in self._exhausted or ledger.free_count(*place):
+            return frozenset()
+        self._exhausted.add(place)
+        return self.for_pool(*place)
+
     def __len__(self) -> int:
         return len(self._waits)
+
+
+def _sharing(entry: LedgerEntry) -> tuple[str, str]:
+    return (entry.sharing_key, entry.backend_key)
