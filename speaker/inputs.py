@@ -17,13 +17,12 @@ Nothing is decided here. What a watch brings is put where it belongs, and the lo
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import structlog
 
-from baremetal_lb.ipam.requests import handles_service
+from baremetal_lb.ipam.requests import announced_part, handles_service
 from baremetal_lb.kube.backoff import Backoff
 from baremetal_lb.kube.records import ENDPOINT_SLICE, IP_ALLOCATION, LEASE, NODE, SERVICE, raw_object
 from baremetal_lb.kube.reflector import Reflector
@@ -258,10 +257,8 @@ class Inputs:
 
     def _seen(self, view: ServiceView) -> ServiceView | None:
         """Return what of a Service concerns us: all of ours, and of others the addresses that are not a load balancer's."""
-        if handles_service(view, self._lb_class):
-            return view
-        has_addresses = bool(view.external_ips or view.cluster_ips)
-        return replace(view, ingress=()) if self._wants_others.is_set() and has_addresses else None
+        is_wanted = self._wants_others.is_set() or handles_service(view, self._lb_class)
+        return announced_part(view, self._lb_class) if is_wanted else None
 
     def _on_slice(self, key: ObjectKey, old: EndpointSliceView | None, new: EndpointSliceView | None) -> None:
         self._world.see_slice(key, old, new)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baremetal_lb.cli.unreached import UnreachedReason
+from baremetal_lb.ipam.requests import handles
 from baremetal_lb.model.ids import Identity
 
 Object = dict[str, Any]
@@ -41,7 +42,7 @@ def rows_of(
     rows = []
     for service in services:
         metadata, spec, status = service["metadata"], service.get("spec") or {}, service.get("status") or {}
-        if spec.get("type") != "LoadBalancer" or (spec.get("loadBalancerClass") or "") != lb_class:
+        if not handles(spec.get("type"), spec.get("loadBalancerClass"), lb_class):
             continue
         key = (metadata.get("namespace", ""), metadata["name"])
         condition: Object = next((c for c in status.get("conditions") or () if c.get("type") == f"{identity.prefix}Satisfied"), {})

@@ -1,6 +1,6 @@
 """What a Service asks for: is it ours, which families, which IPs, which pool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from baremetal_lb.ipam.decision import Refusal
 from baremetal_lb.ipam.ledger import address_order
@@ -22,7 +22,19 @@ class Request:
 
 def handles_service(service: ServiceView, lb_class: str = "") -> bool:
     """Tell whether the Service is for this install: of type LoadBalancer, and of exactly our loadBalancerClass ("" means none)."""
-    return service.type == LOAD_BALANCER and (service.load_balancer_class or "") == lb_class
+    return handles(service.type, service.load_balancer_class, lb_class)
+
+
+def handles(service_type: str | None, its_class: str | None, lb_class: str = "") -> bool:
+    """Tell the same of a Service's type and loadBalancerClass."""
+    return service_type == LOAD_BALANCER and (its_class or "") == lb_class
+
+
+def announced_part(service: ServiceView, lb_class: str = "") -> ServiceView | None:
+    """Return what of a Service may be announced; None: nothing. All of ours; of others the addresses that are not a load balancer's."""
+    if handles_service(service, lb_class):
+        return service
+    return replace(service, ingress=()) if service.external_ips or service.cluster_ips else None
 
 
 def needed_families(service: ServiceView) -> tuple[Family, ...] | Refusal:

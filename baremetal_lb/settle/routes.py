@@ -13,7 +13,7 @@ from baremetal_lb.bgp.session import Attributes, Prefix
 from baremetal_lb.bgp.sessions import internal_ip
 from baremetal_lb.election.reasons import ExclusionReason
 from baremetal_lb.ipam.ledger import Ledger
-from baremetal_lb.ipam.requests import LOAD_BALANCER, handles_service
+from baremetal_lb.ipam.requests import announced_part
 from baremetal_lb.model.bgp import BGPPeer
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import family_of
@@ -47,7 +47,7 @@ def settle_routes(
         return ()
     endpoints = cluster.endpoints()
     entries = {entry.address: entry for entry in ledger.entries() if entry.owner == ledger.owner}
-    ours = [service for service in services if service.type != LOAD_BALANCER or handles_service(service, options.lb_class)]
+    announced = [part for service in services if (part := announced_part(service, options.lb_class)) is not None]
     found: list[SettledRoute] = []
     for node in sorted(cluster.nodes, key=lambda each: each.name):
         peers = [peer for peer in cluster.configuration.bgp_peers if peer.selects_node(node.labels)]
@@ -55,7 +55,7 @@ def settle_routes(
             continue
         index = RibIndex()
         index.set_peers(peers)
-        for service in ours:
+        for service in announced:
             given = RouteInput(
                 node=node,
                 configuration=cluster.configuration,
