@@ -35,11 +35,7 @@ def settle_addresses(cluster: ClusterObjects, options: SettleOptions) -> tuple[t
     """Return every Service's outcome, by key, and the state afterwards."""
     settling = _Settling(cluster, options)
     settling.run()
-    state = settling.state
-    outcomes = (
-        ServiceOutcome(service, decision_on(service, state, now_utc=options.now_utc)) for _, service in sorted(state.services.items())
-    )
-    return tuple(outcomes), state
+    return settling.outcomes(), settling.state
 
 
 class _Settling:
@@ -51,6 +47,10 @@ class _Settling:
         self.state.on_entry = self._entry_changed
         self._agenda = Agenda(lambda key: rank_of(key, self.state))
         self._waiting = Waiting()
+        self._changes = 0
+        """How often anything was applied."""
+        self._decided: dict[ObjectKey, tuple[int, Decision]] = {}
+        """The last decision on each key, and how much had been applied by then."""
 
     def run(self) -> None:
         """Do what is to be done, until nothing is."""
@@ -70,6 +70,16 @@ class _Settling:
             self._agenda.done(key)
         raise InvariantViolation(f"allocation does not come to rest within {TURNS_MAX} turns of each Service")
 
+    def outcomes(self) -> tuple[ServiceOutcome, ...]:
+        """Return the outcome of every Service, by key: the decision is that of the end, whenever its last turn was."""
+        return tuple(ServiceOutcome(service, self._decision(service)) for _, service in sorted(self.state.services.items()))
+
+    def _decision(self, service: ServiceView) -> Decision:
+        at, decision = self._decided.get(service.key, (-1, None))
+        if decision is not None and at == self._changes:
+            return decision
+        return decision_on(service, self.state, now_utc=self._options.now_utc)
+
     def _turn(self, key: ObjectKey) -> None:
         verdict = self._judge(key)
         if verdict.gone:
@@ -79,11 +89,15 @@ class _Settling:
             self._waiting.discard(key)
         else:
             self._waiting.put(key, verdict.wait)
-        if verdict.changes is not None:
+        if verdict.decision is not None:
+            self._decided[key] = (self._changes, verdict.decision)
+        if verdict.changes:
+            self._changes += 1
             self.state.apply(verdict.changes)
 
     def _release_gone(self, verdict: Verdict) -> None:
         """Release what uids have that are gone; whoever has the name now reserves what is held for him before anybody else can."""
+        self._changes += 1
         for changes in verdict.gone:
             self.state.apply(changes)
         successor = self._judge(verdict.key)
