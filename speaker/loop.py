@@ -82,11 +82,6 @@ class Loop:
         self._turned = asyncio.Event()
 
     @property
-    def is_quiet(self) -> bool:
-        """Tell whether nothing is dirty."""
-        return not self._world.dirty
-
-    @property
     def is_cut_off(self) -> bool:
         """Tell whether what this node knows of the others may be old."""
         return self._machine.is_frozen(now=self._clock())

@@ -16,12 +16,11 @@ whoever claimed the IP more than ``CLAIM_AGE`` ago yields to the newer claim; of
 ``plan(x, x)`` is nothing: the same inputs give an equal Standing, and equal Standings give no change.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.time import MILLISECOND, SECOND
 from speaker.decide import Wanted
 
@@ -82,8 +81,3 @@ def status_of(service: ObjectKey, standings: Iterable[Standing]) -> L2Status | N
 def status_name(service: ObjectKey, node: str) -> str:
     """Return the name of the status object of a Service and node: always the same, so that nothing is made twice."""
     return "l2-" + sha256(f"{service.namespace}/{service.name}/{node}".encode()).hexdigest()[:20]
-
-
-def announced_map(standings: Mapping[IPAddress, Standing]) -> dict[IPAddress, frozenset[str] | None]:
-    """Return what the announcer is to answer for."""
-    return {address: standing.interfaces for address, standing in standings.items()}

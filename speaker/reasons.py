@@ -9,6 +9,5 @@ class SilenceReason(Reason):
     NotInLedger = "The ledger has no entry for the IP; the controller has not allocated it."
     LedgerNamesAnother = "The ledger gives the IP to another Service."
     NotInStatus = "No Service that the ledger gives the IP to has it in its status."
-    NobodyElected = "No node can announce the IP."
     AnotherNode = "Another node announces the IP."
     YieldedToMember = "Cut off from the API server, this node found another member announcing the IP and answering for it."

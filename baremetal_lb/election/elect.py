@@ -11,11 +11,9 @@ The order of preference among the eligible candidates, each rule only narrowing 
 2. the node that a person asks for (annotation ``announcer``);
 3. the ledger's preferred announcer; this is what makes placement sticky: the controller rewrites it to whoever was elected when the
    preferred one fell out, so a node that comes back takes nothing back;
-4. the current announcer, for callers that know it (the controller, when it chooses a new preferred one). Speakers pass None: who announces
-   just now is not a fact that all of them have alike;
-5. the greatest sum of ``preferredNodeSelectors`` weights;
-6. the announcer of the other IP of a dual-stack pair;
-7. rendezvous order of the IP.
+4. the greatest sum of ``preferredNodeSelectors`` weights;
+5. the announcer of the other IP of a dual-stack pair;
+6. rendezvous order of the IP.
 
 Invariants: exactly one announcer if there is an eligible candidate, and it is one of them; nothing depends on the order of any input;
 taking a node away that was not elected changes nothing (whoever is elected meets all claims that count, and without the other node no
@@ -51,8 +49,6 @@ class ElectionInput:
     roster: Roster
     preferred: str | None = None
     """The ledger entry's announcer."""
-    current: str | None = None
-    """Who announces now; only for callers that are alone in deciding."""
     ignore_exclude_lb: bool = False
     sibling: str | None = None
     """Who was elected for the other IP of a dual-stack pair."""
@@ -222,7 +218,7 @@ def _place(subject: ElectionInput, claims: list[Claim], nodes: list[str]) -> tup
     wanted = [claim.service.wanted_announcer for claim in claims if claim.service.wanted_announcer is not None]
     asked_for = next((node for node in wanted if node in nodes), None)
     best = asked_for or _best(subject, claims, nodes)
-    announcer = next((node for node in (asked_for, subject.preferred, subject.current) if node in nodes), None) or best
+    announcer = next((node for node in (asked_for, subject.preferred) if node in nodes), None) or best
     return best, announcer, wanted[0] if wanted else subject.preferred
 
 

@@ -97,17 +97,9 @@ class _Own(Enum):
     CLEAR = "clear"
 
 
-class _Stage(Enum):
-    """How far a withdrawal of everything has come."""
-
-    ASKED = "asked"
-    LEAVING = "leaving"
-
-
 @dataclass(slots=True)
 class _Withdrawal:
     reason: HubReason
-    stage: _Stage
     until: int
     routes: int = 0
     is_counted: bool = False
@@ -183,7 +175,6 @@ class Hub:
         if owner is _Own.COUNT and self._withdrawal is not None:
             self._withdrawal.is_counted = True
         elif owner is _Own.CLEAR and self._withdrawal is not None:
-            self._withdrawal.stage = _Stage.LEAVING
             self._withdrawal.until = now + min(LEAVING_TIME + self._withdrawal.routes * LEAVING_TIME_PER_ROUTE, LONGEST_LEAVING_TIME)
         return []
 
@@ -256,7 +247,7 @@ class Hub:
         if self._withdrawal is not None:  # it is under way already; the end of the Pod is the stronger reason
             self._withdrawal.reason = reason
             return []
-        self._withdrawal = _Withdrawal(reason, _Stage.ASKED, now + LONGEST_ANSWER_TIME)
+        self._withdrawal = _Withdrawal(reason, now + LONGEST_ANSWER_TIME)
         return self._ask(COUNT, _Own.COUNT, now=now) + self._ask(CLEAR, _Own.CLEAR, now=now)
 
     def _withdrawn(self, *, now: int) -> list[Effect]:

@@ -25,11 +25,10 @@ from typing import Any
 import structlog
 
 from baremetal_lb.kube.errors import ApiError, KubeError
-from baremetal_lb.kube.patches import apply_object, decode_object
+from baremetal_lb.kube.patches import decode_object
 from baremetal_lb.kube.resources import LEASES
 from baremetal_lb.kube.times import microtime
 from baremetal_lb.kube.transport import Transport
-from baremetal_lb.model.ids import ObjectKey
 
 log = structlog.get_logger(__name__)
 
@@ -324,28 +323,3 @@ async def _undisturbed(work: Awaitable[None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-async def apply_member_lease(
-    transport: Transport,
-    key: ObjectKey,
-    *,
-    field_manager: str,
-    holder: str,
-    duration_s: int,
-    labels: dict[str, str],
-    annotations: dict[str, str],
-    now_utc: int,
-) -> None:
-    """Create or renew the Lease by which a speaker shows that it lives and what it can do: one request, forced server-side apply.
-
-    Raises:
-        KubeError: it was not written.
-    """
-    manifest = {
-        "apiVersion": LEASES.api_version,
-        "kind": "Lease",
-        "metadata": {"name": key.name, "namespace": key.namespace, "labels": labels, "annotations": annotations},
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": duration_s, "renewTime": microtime(now_utc)},
-    }
-    await apply_object(transport, LEASES.path(key.namespace, key.name), manifest, field_manager=field_manager, total_s=duration_s / 3)

@@ -7,8 +7,7 @@
 
 Rules
 * Lists are consistent (no resourceVersion given; served from the server's cache since 1.31, KEP-2340), so that they never go back in
-  time. ``from_cache`` asks for resourceVersion 0 the first time: cheaper still for an older server, but possibly stale, and it comes
-  in one piece, since the API server ignores the page limit then. A continue token that expired restarts the list.
+  time. A continue token that expired restarts the list.
 * A relist reports true differences only: values are compared, unchanged versions are not even decoded.
 * 404 (the kind is not installed) empties nothing: a restarted API server answers so for custom resources until it has loaded them.
 * A watch is bounded twice: the server ends it after about ``watch_s``, the client 15 s later, or after ``SILENCE_S`` without a byte
@@ -34,7 +33,7 @@ from baremetal_lb.kube.errors import ApiError, KubeError, Unreachable
 from baremetal_lb.kube.records import DecodeError
 from baremetal_lb.kube.store import OnChange, Store
 from baremetal_lb.kube.structs import BaseRecord
-from baremetal_lb.kube.transport import Query, Transport
+from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.time import SECOND
@@ -107,7 +106,6 @@ class Reflector(Generic[T]):
         page_limit: int = 500,
         watch_s: float = 290.0,
         shrink_hold_s: float = 0.0,
-        from_cache: bool = False,
         on_relist: Callable[[], None] | None = None,
         backoff: Backoff | None = None,
         rng: random.Random | None = None,
@@ -124,7 +122,6 @@ class Reflector(Generic[T]):
         self._version: str | None = None
         self._newest = 0
         """The highest resourceVersion seen, as a number (KEP-5504), to tell an older list."""
-        self._is_cache_enough = from_cache
         self._held_until: float | None = None
         self.has_synced = asyncio.Event()
         """Set by the first complete list, and for ever."""
@@ -159,7 +156,6 @@ class Reflector(Generic[T]):
     def seed(self, objects: Mapping[ObjectKey, T]) -> None:
         """Start from remembered values, before ``run``; ``on_change`` is told of each."""
         self._store.seed(objects)
-        self._is_cache_enough = False
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -208,10 +204,9 @@ class Reflector(Generic[T]):
     async def _list(self) -> None:
         """Read all pages, report the differences and take the list's version as where to watch from."""
         seen: set[ObjectKey] = set()
-        start: Query = [("resourceVersion", "0")] if self._is_cache_enough else []
         token = ""
         while True:
-            query = [*self._selectors, ("limit", str(self._page_limit)), *([("continue", token)] if token else start)]
+            query = [*self._selectors, ("limit", str(self._page_limit)), *([("continue", token)] if token else ())]
             data = await self._transport.request("GET", self.path, query, total_s=LIST_TIMEOUT_S)
             try:
                 page = _page(data)
@@ -239,7 +234,6 @@ class Reflector(Generic[T]):
             for key in missing:
                 self._store.gone(key)
         self._version = version or None
-        self._is_cache_enough = False
         self.counters["lists"] += 1
         self._heard()
         if len(seen) > _TRIM_ABOVE:

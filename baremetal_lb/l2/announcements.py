@@ -50,7 +50,7 @@ class _Burst:
 
 
 class Announcements(Generic[Subject]):
-    """The machine (see ``model.machine``); its effects are the subjects to announce now, in order."""
+    """The machine without I/O: what it returns are the subjects to announce now, in order; ``deadline`` tells when to let time pass."""
 
     def __init__(self) -> None:
         self._live: dict[Subject, _Burst] = {}

@@ -203,7 +203,7 @@ class _Claim:
 
 
 class Probing(Generic[Subject]):
-    """The machine (see ``model.machine``)."""
+    """The machine without I/O: what it returns is to be done, in order; ``deadline`` tells when to let time pass."""
 
     def __init__(self) -> None:
         self._claims: dict[Subject, _Claim] = {}

@@ -160,10 +160,6 @@ class BGPAdvertisement:
         """Tell whether it speaks of Services with these labels."""
         return not self.service_selectors or matches_any(self.service_selectors, labels)
 
-    def selects_peer(self, name: str) -> bool:
-        """Tell whether its routes go to this peer."""
-        return not self.peers or name in self.peers
-
     def length(self, family: Family) -> int:
         """Return the prefix length of its routes of a family."""
         return self.aggregation_length if family is Family.IPV4 else self.aggregation_length_v6

@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
-import json
 import random
 import re
 
 import pytest
 
-from baremetal_lb.kube.lease import Elector, apply_member_lease
+from baremetal_lb.kube.lease import Elector
 from baremetal_lb.kube.records import LEASE
 from baremetal_lb.kube.resources import LEASES
 from baremetal_lb.kube.transport import Transport
+from baremetal_lb.membership.facts import MemberFacts, parse
 from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
 from baremetal_lb.model.time import SECOND
+from speaker.lease import OwnLease, facts_annotation
 from tests.support.proxy import Fault, Rule
 from tests.support.wait import auntil
 
@@ -196,22 +197,15 @@ def test_an_election_whose_periods_do_not_fit_is_refused():
         Elector(None, "n", "l", "me", lease_duration_s=5, renew_deadline_s=5)
 
 
-async def test_a_member_lease_is_one_request_whether_new_or_known(kube_server, kube_namespace):
+async def test_a_member_lease_is_one_request_once_it_is_there(kube_server, kube_namespace):
     key = ObjectKey(kube_namespace, "speaker-node1")
     mark = kube_server.audit_mark()
     async with Transport(kube_server.kubeconfig("admin")) as transport:
-        for i in range(2):
-            await apply_member_lease(
-                transport,
-                key,
-                field_manager="baremetal-lb-speaker",
-                holder="node1",
-                duration_s=10,
-                labels={"a": "b"},
-                annotations={"facts": json.dumps({"n": i})},
-                now_utc=i * SECOND,
-            )
+        own = OwnLease(transport, BAREMETAL_LB, kube_namespace, "node1", duration_s=10)
+        await own.renew(MemberFacts(is_serving=False, incarnation=1))
+        await own.renew(MemberFacts(is_serving=True, incarnation=1))
     lease = LEASE.from_manifest(kube_server.get(LEASES.path(*key)), BAREMETAL_LB)
-    assert (lease.holder, lease.renewed_utc, lease.labels, lease.annotations) == ("node1", SECOND, {"a": "b"}, {"facts": '{"n": 1}'})
-    mine = [e for e in kube_server.audit(user="admin", since=mark) if e.name == key.name and e.is_write]
-    assert [e.verb for e in mine] == ["patch", "patch"]
+    assert (lease.holder, lease.labels) == ("node1", {"baremetal-lb.io/component": "speaker"})
+    assert parse(lease.annotations[facts_annotation(BAREMETAL_LB)]).is_serving
+    mine = [(e.verb, e.code) for e in kube_server.audit(user="admin", since=mark) if e.is_write and e.resource == "leases"]
+    assert mine == [("patch", 404), ("create", 201), ("patch", 200)]

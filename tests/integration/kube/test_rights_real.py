@@ -7,13 +7,15 @@ import pytest
 
 from baremetal_lb.kube.errors import ApiError
 from baremetal_lb.kube.events import EventRecorder, Regarding
-from baremetal_lb.kube.lease import Elector, apply_member_lease
+from baremetal_lb.kube.lease import Elector
 from baremetal_lb.kube.patches import apply_service_status
 from baremetal_lb.kube.records import SERVICE
 from baremetal_lb.kube.resources import SERVICES
 from baremetal_lb.kube.transport import Transport
+from baremetal_lb.membership.facts import MemberFacts
 from baremetal_lb.model.condition import Condition
-from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey, ObjectRef
+from baremetal_lb.model.ids import BAREMETAL_LB, ObjectRef
+from speaker.lease import OwnLease
 from tests.support.wait import auntil
 
 pytestmark = pytest.mark.kube
@@ -55,9 +57,7 @@ async def test_the_controller_s_rights_suffice_for_election_status_and_events(ku
 async def test_a_speaker_s_rights_suffice_for_its_lease(kube_server, kube_namespace):
     kube_server.grant("bare-2", SPEAKER)
     async with Transport(kube_server.kubeconfig("bare-2")) as transport:
-        for now_utc in (1, 2):
-            await apply_member_lease(
-                transport, ObjectKey(kube_namespace, "speaker-node3"), field_manager="f", holder="node3", duration_s=10, labels={},
-                annotations={}, now_utc=now_utc,
-            )  # fmt: skip
+        lease = OwnLease(transport, BAREMETAL_LB, kube_namespace, "node3", duration_s=10)
+        for is_serving in (False, True):
+            await lease.renew(MemberFacts(is_serving, incarnation=1))
     assert kube_server.get(f"/apis/coordination.k8s.io/v1/namespaces/{kube_namespace}/leases/speaker-node3")

@@ -281,8 +281,6 @@ def test_an_advertisement_scores_only_the_nodes_that_it_selects() -> None:
     [
         ({"preferred": "node-c"}, "node-c"),
         ({"preferred": "node-x"}, "node-b"),
-        ({"preferred": "node-x", "current": "node-a"}, "node-a"),
-        ({"preferred": "node-c", "current": "node-a"}, "node-c"),
         ({"preferred": "node-c", "services": (service(wanted_announcer="node-a"),)}, "node-a"),
         ({"preferred": "node-c", "services": (service(wanted_announcer="nobody"),)}, "node-c"),
         ({"sibling": "node-a"}, "node-a"),
@@ -313,7 +311,6 @@ def test_a_preferred_announcer_stays_though_a_better_candidate_came_back() -> No
         ({"preferred": "node-x"}, False),
         ({"services": (service(wanted_announcer="node-a"),)}, True),
         ({"services": (service(wanted_announcer="node-x"),), "preferred": "node-c"}, False),
-        ({"preferred": "node-x", "current": "node-a"}, False),
     ],
 )
 def test_an_announcer_by_wish_or_ledger_is_pinned(change: dict[str, object], *, is_pinned: bool) -> None:
