@@ -1,8 +1,10 @@
 """What a change of our resources would do to Services: the decisions of the running processes, before and after. Pure.
 
-    objects of the cluster --settle--> who has which IP now
-    the same, with the change --settle--> who would have which IP
+    objects of the cluster      --settle--> who has which IP now
+    that end, with the change   --settle--> who would have which IP
     the difference: IPs that Services would lose, change or get
+
+The change meets a controller that is at work, so it starts from where that has come to, and nothing is adopted on the way.
 
 So nothing is renumbered by surprise: whoever shrinks or deletes a pool is told first, from the same functions that would do it.
 
@@ -11,7 +13,7 @@ of its controller; `served_classes` reads it off the ledger, since a wrong guess
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from baremetal_lb.cli.offline import OfflineCluster, read_cluster
@@ -24,7 +26,7 @@ from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import IPAddress
 from baremetal_lb.model.problem import Problem
 from baremetal_lb.model.views import LedgerEntry
-from baremetal_lb.settle.cluster import SettleOptions
+from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
 from baremetal_lb.settle.settle import SettledState, settle
 
 Object = Mapping[str, Any]
@@ -71,7 +73,9 @@ class Foresight:
 
 def foresee(before: Sequence[Object], after: Sequence[Object], *, namespace: str, options: SettleOptions) -> Foresight:
     """Compare what both come to."""
-    (old, had), (new, gets) = _settled(before, namespace, options), _settled(after, namespace, options)
+    old, new = (_read(objects, namespace, options) for objects in (before, after))
+    had = settle(old.cluster, options=options)
+    gets = settle(_with_statuses(new.cluster, had), options=options)
     now = {outcome.service.key: outcome.service for outcome in had.services}
     ledger = Ledger(new.cluster.configuration, new.cluster.entries, options.owner)
     moves = []
@@ -108,6 +112,17 @@ def _stranded(had: SettledState, old: Configuration, new: Configuration, owner: 
             yield entry
 
 
-def _settled(objects: Sequence[Object], namespace: str, options: SettleOptions) -> tuple[OfflineCluster, SettledState]:
-    offline = read_cluster(objects, identity=options.identity, namespace=namespace, owner=options.owner, is_owner_known=True)
-    return offline, settle(offline.cluster, options=options)
+def _read(objects: Sequence[Object], namespace: str, options: SettleOptions) -> OfflineCluster:
+    return read_cluster(objects, identity=options.identity, namespace=namespace, owner=options.owner, is_owner_known=True)
+
+
+def _with_statuses(cluster: ClusterObjects, settled: SettledState) -> ClusterObjects:
+    """Return a cluster with the ledger and the statuses of a settled state; a Service that is not in that keeps its own."""
+    known = {outcome.service.uid: outcome.service for outcome in settled.services}
+    services = tuple(
+        service
+        if (had := known.get(service.uid)) is None
+        else replace(service, ingress=had.ingress, allocated_from_pool=had.allocated_from_pool, condition=had.condition)
+        for service in cluster.services
+    )
+    return replace(cluster, services=services, entries=settled.entries)
