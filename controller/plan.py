@@ -12,10 +12,10 @@ texts. ``plan(x after its patch) == {}``.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from baremetal_lb.api.times import format_timestamp
 from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.net import Family
 from baremetal_lb.model.problem import Problem
+from baremetal_lb.model.rfc3339 import format_exact
 
 Manifest = Mapping[str, Any]
 JSON_INTEGER_MAX: Final = 2**63 - 1
@@ -70,7 +70,7 @@ def merged_conditions(status: Manifest, wanted: Iterable[Condition], *, now_utc:
             continue
         is_changed = True
         same_status = old.get("status") == new["status"] and old.get("lastTransitionTime")
-        new["lastTransitionTime"] = old["lastTransitionTime"] if same_status else format_timestamp(now_utc)
+        new["lastTransitionTime"] = old["lastTransitionTime"] if same_status else format_exact(now_utc)
         if place is None:
             result.append(new)
         else:

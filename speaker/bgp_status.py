@@ -10,9 +10,9 @@ from typing import Any
 
 from baremetal_lb.bfd.spec import BfdStatus
 from baremetal_lb.bgp.session import SessionState
-from baremetal_lb.kube.times import timestamp
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.reasons import Reason
+from baremetal_lb.model.rfc3339 import format_time
 from baremetal_lb.model.time import SECOND
 from speaker.bfd import Watched
 from speaker.status import label_value
@@ -73,13 +73,13 @@ def _status_of(state: SessionState, node: str) -> dict[str, Any]:
             "code": error.code,
             "subcode": error.subcode,
             "message": error.message[:MESSAGE_MAX],
-            "time": timestamp(error.at_utc // SECOND * SECOND),
+            "time": format_time(error.at_utc // SECOND * SECOND),
         }
     return {
         "node": node,
         "peer": state.peer,
         "state": state.state.value,
-        "since": timestamp(state.since_utc // SECOND * SECOND) if state.since_utc else None,
+        "since": format_time(state.since_utc // SECOND * SECOND) if state.since_utc else None,
         "lastError": {key: value for key, value in told.items() if value is not None} if told else None,
         "holdTime": state.hold_time_s,
         "routesAdvertised": state.routes_advertised,

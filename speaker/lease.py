@@ -10,11 +10,11 @@ from typing import Any
 
 from baremetal_lb.kube.errors import ApiError
 from baremetal_lb.kube.resources import LEASES
-from baremetal_lb.kube.times import microtime
 from baremetal_lb.kube.transport import MERGE_PATCH, Transport
 from baremetal_lb.membership.facts import MemberFacts, encode
 from baremetal_lb.membership.lease_roster import LEASE_PREFIX
 from baremetal_lb.model.ids import Identity
+from baremetal_lb.model.rfc3339 import format_microtime
 
 COMPONENT = "speaker"
 WRITE_TIMEOUT_S = 2.0
@@ -46,7 +46,7 @@ def lease_manifest(
         "spec": {
             "holderIdentity": holder,
             "leaseDurationSeconds": max(1, round(duration_s)),
-            "renewTime": microtime(now_utc),
+            "renewTime": format_microtime(now_utc),
         },
     }
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from baremetal_lb.kube.records import SERVICE_NAME_LABEL
 from baremetal_lb.kube.resources import ours
-from baremetal_lb.kube.times import microtime
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.net import Family
+from baremetal_lb.model.rfc3339 import format_microtime
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import EndpointSliceView, EndpointView, LeaseView, LedgerEntry, NodeView, ServiceView
 
@@ -104,6 +104,6 @@ def lease_manifest(view: LeaseView) -> Manifest:
         "spec": {
             "holderIdentity": view.holder,
             "leaseDurationSeconds": view.duration // SECOND,
-            "renewTime": microtime(view.renewed_utc),
+            "renewTime": format_microtime(view.renewed_utc),
         },
     }

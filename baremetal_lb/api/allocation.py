@@ -16,9 +16,9 @@ from pydantic import Field, ValidationError
 
 from baremetal_lb.api.base import NAME_MAX, ApiModel, Name, NamespaceName, Text, Timestamp, with_rules
 from baremetal_lb.api.names import entry_name
-from baremetal_lb.api.times import format_timestamp, parse_timestamp
 from baremetal_lb.model.ids import Identity, ObjectKey
 from baremetal_lb.model.net import parse_address
+from baremetal_lb.model.rfc3339 import format_exact, parse_time
 from baremetal_lb.model.views import EntryService, HeldFor, LedgerEntry, Port
 
 KIND = "IPAllocation"
@@ -122,7 +122,7 @@ def to_manifest(entry: LedgerEntry, identity: Identity) -> dict[str, Any]:
         sharing_key=entry.sharing_key,
         backend_key=entry.backend_key,
         announcer=entry.announcer,
-        since=format_timestamp(entry.since_utc) if entry.since_utc else None,
+        since=format_exact(entry.since_utc) if entry.since_utc else None,
         held_for=_held_model(entry.held_for) if entry.held_for else None,
     )
     metadata = {"name": entry_name(entry.address), "uid": entry.uid, "resourceVersion": entry.resource_version}
@@ -154,7 +154,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> LedgerEntry:
             sharing_key=spec.sharing_key,
             backend_key=spec.backend_key,
             announcer=spec.announcer,
-            since_utc=parse_timestamp(spec.since) if spec.since else 0,
+            since_utc=parse_time(spec.since) if spec.since else 0,
             held_for=_held_value(spec.held_for) if spec.held_for else None,
             uid=_text(metadata.get("uid")),
             resource_version=_text(metadata.get("resourceVersion")),
@@ -179,8 +179,8 @@ def _port(text: str) -> Port:
 
 
 def _held_model(held: HeldFor) -> AllocationHeldFor:
-    return AllocationHeldFor(namespace=held.key.namespace, name=held.key.name, until=format_timestamp(held.until_utc))
+    return AllocationHeldFor(namespace=held.key.namespace, name=held.key.name, until=format_exact(held.until_utc))
 
 
 def _held_value(held: AllocationHeldFor) -> HeldFor:
-    return HeldFor(ObjectKey(held.namespace, held.name), parse_timestamp(held.until))
+    return HeldFor(ObjectKey(held.namespace, held.name), parse_time(held.until))

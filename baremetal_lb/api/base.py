@@ -83,7 +83,7 @@ AddressText = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": 
 Timestamp = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 """RFC 3339, UTC."""
 Duration = Annotated[str, Field(max_length=64)]
-"""A Go duration: ``90s``, ``1m30s``, ``0s``. Parsed by ``api.times``; CEL rules read it with ``duration()``."""
+"""A Go duration: ``90s``, ``1m30s``, ``0s``. Parsed by ``api.durations``; CEL rules read it with ``duration()``."""
 IntOrString = Annotated[int | Annotated[str, Field(max_length=64)], WithJsonSchema({"x-kubernetes-int-or-string": True})]
 """An exact count: an integer up to 2**63-1, decimal digits as text above."""
 SET: dict[str, JsonValue] = {"x-kubernetes-list-type": "set"}

@@ -5,13 +5,13 @@ Pools never overlap: a younger pool that does means nothing. Reservations may: t
 
 from collections.abc import Iterable
 
+from baremetal_lb.api.durations import parse_duration
 from baremetal_lb.api.faults import Fault
 from baremetal_lb.api.frame import Item
 from baremetal_lb.api.pools import IPAddressPoolSpec, IPReservationSpec, QuotaModel, ServiceAllocationModel
 from baremetal_lb.api.ranges import SpanMap, overlaps_within, parse_ranges, range_text
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.selectors import compile_selectors, duplicates
-from baremetal_lb.api.times import parse_duration
 from baremetal_lb.model.configuration import Pool, Quota, Reservation, ServiceAllocation, SharingScope
 from baremetal_lb.model.ids import METALLB, Identity
 from baremetal_lb.model.net import AddressRange

@@ -18,8 +18,8 @@ from baremetal_lb.api.nesting import nests_deeper
 from baremetal_lb.api.parse import DEPTH_MAX, json_type, without_nulls
 from baremetal_lb.api.reasons import ConfigurationReason as Why
 from baremetal_lb.api.selectors import is_subdomain
-from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.model.ids import IDENTITIES, Identity, ObjectKey, ObjectRef
+from baremetal_lb.model.rfc3339 import parse_time
 
 Order = tuple[int, int, str, str]
 KNOWN_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
@@ -171,7 +171,7 @@ def _labels(metadata: Mapping[str, Any]) -> Mapping[str, str]:
 def _age(metadata: Mapping[str, Any]) -> tuple[int, int]:
     created = metadata.get("creationTimestamp")
     try:
-        return (0, parse_timestamp(created)) if isinstance(created, str) else (1, 0)
+        return (0, parse_time(created)) if isinstance(created, str) else (1, 0)
     except ValueError:
         return (1, 0)
 

@@ -13,7 +13,7 @@ from baremetal_lb.apiserver.resources import EXTENSIONS_GROUP, Object, Resource
 from baremetal_lb.apiserver.store import Storage, Store
 from baremetal_lb.apiserver.targets import Target, answer, body_of, view_of
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.time import format_time
+from baremetal_lb.model.rfc3339 import format_time
 
 NAMESPACES: Storage = ("", "namespaces")
 DEFINITIONS: Storage = (EXTENSIONS_GROUP, "customresourcedefinitions")

@@ -11,7 +11,8 @@ from typing import Any
 
 from baremetal_lb.apiserver.errors import Refusal, bad_request, unsupported_media_type
 from baremetal_lb.apiserver.resources import Object
-from baremetal_lb.model.time import SECOND, format_time
+from baremetal_lb.model.rfc3339 import format_time
+from baremetal_lb.model.time import SECOND
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"

@@ -14,7 +14,7 @@ from typing import Any
 
 from baremetal_lb.apiserver.errors import Cause
 from baremetal_lb.apiserver.resources import ATOMIC, METADATA_SHAPE, SET, Shape
-from baremetal_lb.apiserver.timestamps import parse_time
+from baremetal_lb.model.rfc3339 import time_or_none
 
 Schema = Mapping[str, Any]
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -166,7 +166,7 @@ def _of_text(value: str, schema: Schema, path: str) -> Iterator[Cause]:
                 yield Cause(path or "<nil>", f"Forbidden: {message}", "FieldValueForbidden")
             else:
                 yield _invalid(path, value, message)
-    if schema.get("format") == "date-time" and parse_time(value) is None:
+    if schema.get("format") == "date-time" and time_or_none(value) is None:
         yield _invalid(path, value, f"must be of type date-time: {_quoted(value)}")
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from baremetal_lb.apiserver.age import format_age
 from baremetal_lb.apiserver.errors import MALFORMED
 from baremetal_lb.apiserver.resources import Object, PrinterColumn, Resource
 from baremetal_lb.apiserver.selectors import value_at
-from baremetal_lb.apiserver.timestamps import format_age, parse_time
+from baremetal_lb.model.rfc3339 import time_or_none
 
 _STEP = re.compile(r"""\.((?:[^.\[\\]|\\.)+)|\[(\d+|\*)\]|\[['"]([^'"]+)['"]\]|\[\?\(@\.([\w.]+)\s*==\s*(['"]?)(.*?)\5\)\]""")
 _UNKNOWN = "<unknown>"
@@ -49,7 +50,7 @@ def _stepped(value: Any, step: re.Match[str]) -> Iterator[Any]:
 
 
 def _age(text: Any, now: int) -> str:
-    moment = parse_time(text)
+    moment = time_or_none(text)
     return _UNKNOWN if moment is None else format_age(now - moment)
 
 

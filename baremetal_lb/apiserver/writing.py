@@ -24,7 +24,7 @@ from baremetal_lb.apiserver.services import ServiceNetworks
 from baremetal_lb.apiserver.store import Storage, Store
 from baremetal_lb.apiserver.targets import Target, answer, body_of, checked
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.time import format_time
+from baremetal_lb.model.rfc3339 import format_time
 
 MAXIMUM_OBJECT = 1_500_000
 """Bytes of one object as JSON; etcd's limit."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from baremetal_lb.api.allocation import to_manifest
 from baremetal_lb.api.compile import Accepted
-from baremetal_lb.api.times import format_timestamp
 from baremetal_lb.cli.offline import OfflineCluster
 from baremetal_lb.model.ids import Identity, ObjectRef
 from baremetal_lb.model.net import parse_address
+from baremetal_lb.model.rfc3339 import format_exact
 from baremetal_lb.model.views import LedgerEntry, ServiceView
 from baremetal_lb.settle.settle import SettledState
 
@@ -86,7 +86,7 @@ def _transition(conditions: Iterable[Any], service: ServiceView, identity: Ident
             since = condition.get("lastTransitionTime")
             if since and service.condition is not None and condition.get("status") == service.condition.status:
                 return str(since)
-    return format_timestamp(now_utc)
+    return format_exact(now_utc)
 
 
 def _entry_manifest(original: Manifest, entry: LedgerEntry, identity: Identity) -> Manifest:

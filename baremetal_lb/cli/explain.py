@@ -23,11 +23,11 @@ from baremetal_lb.ipam.allocator import consider, decide
 from baremetal_lb.ipam.decision import Decision, PoolVerdict, Refusal
 from baremetal_lb.ipam.ledger import Ledger
 from baremetal_lb.ipam.requests import handles_service
-from baremetal_lb.kube.times import timestamp
 from baremetal_lb.model.bgp import ServiceAddresses
 from baremetal_lb.model.ids import ObjectKey
 from baremetal_lb.model.net import IPAddress, family_of
 from baremetal_lb.model.reasons import Reason
+from baremetal_lb.model.rfc3339 import format_time
 from baremetal_lb.model.roster import Roster
 from baremetal_lb.model.views import EndpointView, ServiceView
 from baremetal_lb.settle.announcements import announcements_of
@@ -130,7 +130,7 @@ def _allocation(service: ServiceView, scene: Scene, decision: Decision) -> Docum
         "reason": None if decision.reason is None else decision.reason.name,
         "message": decision.message,
         "pool": decision.pool,
-        "since": timestamp(min(e.since_utc for e in entries)) if entries and all(e.since_utc for e in entries) else None,
+        "since": format_time(min(e.since_utc for e in entries)) if entries and all(e.since_utc for e in entries) else None,
         "asked_for": {
             "pool": service.requested_pool,
             "ips": service.requested_ips or service.spec_load_balancer_ip,
@@ -168,7 +168,7 @@ def _condition(service: ServiceView) -> Document | None:
     condition = service.condition
     if condition is None:
         return None
-    since = timestamp(condition.last_transition_utc) if condition.last_transition_utc else None
+    since = format_time(condition.last_transition_utc) if condition.last_transition_utc else None
     return {"status": condition.status, "reason": condition.reason, "message": condition.message, "since": since}
 
 

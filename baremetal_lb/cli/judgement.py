@@ -81,16 +81,14 @@ def _new_complaints(foresight: "Foresight", pool: str) -> list[str]:
 
 
 def _told(entry: "LedgerEntry", owner: str) -> str:
-    from baremetal_lb.api.times import format_timestamp  # noqa: PLC0415 - see above
+    from baremetal_lb.model.rfc3339 import format_exact  # noqa: PLC0415 - see above
 
     users = ", ".join(str(user.key) for user in entry.services)
     if entry.owner != owner:
         return f"{entry.address} is in the ledger of install {entry.owner}, {f'used by {users}' if users else 'held'}."
     if entry.held_for is None:
         return f"{entry.address} is in the ledger without a user."
-    return (
-        f"{entry.address} is held for {entry.held_for.key} until {format_timestamp(entry.held_for.until_utc)}, which would not get it back."
-    )
+    return f"{entry.address} is held for {entry.held_for.key} until {format_exact(entry.held_for.until_utc)}, which would not get it back."
 
 
 def _counted(count: int, one: str, many: str) -> str:

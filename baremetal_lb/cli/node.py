@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all
 from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, make_table, open_console, print_document, say
 from baremetal_lb.cli.snapshot import fetch_snapshot
 from baremetal_lb.election.eligibility import verdict_on_node
 from baremetal_lb.kube.resources import ours
-from baremetal_lb.kube.times import microtime
 from baremetal_lb.membership.lease_roster import node_of_lease
 from baremetal_lb.model.net import IPAddress
+from baremetal_lb.model.rfc3339 import format_microtime, parse_time
 from baremetal_lb.model.roster import Member
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import NodeView
@@ -100,7 +99,7 @@ def rows_of(
             NodeRow(
                 node.name,
                 _speaker(node, member),
-                microtime(renewed[node.name]) if renewed.get(node.name) else None,
+                format_microtime(renewed[node.name]) if renewed.get(node.name) else None,
                 tuple(facts.name for facts in member.interfaces or ()) if member is not None else (),
                 len(announced[node.name]),
                 sum(state.get("state") == ESTABLISHED for state in own),
@@ -142,7 +141,7 @@ async def _fetch(transport: "Transport", cluster: Cluster) -> tuple[list[Object]
 
 def lease_age(renewed: str, *, now_utc: int) -> str:
     """Return how long ago a Lease was renewed, as kubectl writes ages: ``1s``, ``5m``, ``3h``; never less than 0s, clocks may differ."""
-    seconds = max(0, now_utc - parse_timestamp(renewed)) // SECOND
+    seconds = max(0, now_utc - parse_time(renewed)) // SECOND
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.cli.live import Cluster, Context, IdentityOption, Kubeconfig, Namespace, Object, fetch_all
 from baremetal_lb.cli.output import PROBLEM_FOUND, Output, OutputOption, complain, make_table, open_console, print_document, say
 from baremetal_lb.cli.snapshot import fetch_snapshot, settle_options
 from baremetal_lb.kube.resources import ours
+from baremetal_lb.model.rfc3339 import parse_time
 from baremetal_lb.model.time import SECOND
 
 if TYPE_CHECKING:  # it costs half a second, and only those pay who talk to a cluster
@@ -206,7 +206,7 @@ def up_down(since: str | None, *, now_utc: int) -> str:
     if since is None:
         return "never"
     try:
-        seconds = max(0, now_utc - parse_timestamp(since)) // SECOND
+        seconds = max(0, now_utc - parse_time(since)) // SECOND
     except ValueError:
         return "-"
     days, rest = divmod(seconds, 86400)

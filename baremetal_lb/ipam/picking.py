@@ -25,7 +25,7 @@ from baremetal_lb.ipam.requests import Request
 from baremetal_lb.ipam.sharing import namespace_refusal, objection, sharing_key
 from baremetal_lb.model.configuration import Pool
 from baremetal_lb.model.net import Family, IPAddress, family_of
-from baremetal_lb.model.time import format_time
+from baremetal_lb.model.rfc3339 import format_time
 from baremetal_lb.model.views import FamilyPolicy, LedgerEntry, ServiceView
 
 Picked = Mapping[Family, IPAddress]

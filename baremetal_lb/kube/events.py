@@ -19,9 +19,9 @@ import structlog
 
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.resources import EVENTS
-from baremetal_lb.kube.times import microtime
 from baremetal_lb.kube.transport import Transport
 from baremetal_lb.model.ids import ObjectRef
+from baremetal_lb.model.rfc3339 import format_microtime
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +132,7 @@ class EventRecorder:
             "apiVersion": EVENTS.api_version,
             "kind": "Event",
             "metadata": {"name": f"{key.name[:_NAME_LIMIT]}.{self._rng.getrandbits(64):016x}", "namespace": namespace},
-            "eventTime": microtime(time.time_ns()),
+            "eventTime": format_microtime(time.time_ns()),
             "reportingController": self._component,
             "reportingInstance": self._instance[:128],
             "action": action,

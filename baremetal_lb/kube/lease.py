@@ -27,8 +27,8 @@ import structlog
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.patches import decode_object
 from baremetal_lb.kube.resources import LEASES
-from baremetal_lb.kube.times import microtime
 from baremetal_lb.kube.transport import Transport
+from baremetal_lb.model.rfc3339 import format_microtime
 
 log = structlog.get_logger(__name__)
 
@@ -277,7 +277,7 @@ class Elector:
 
     async def _release(self) -> None:
         """Give the Lease back; if that fails it expires by itself."""
-        spec = {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": microtime(time.time_ns())}
+        spec = {**self._spec, "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": format_microtime(time.time_ns())}
         try:
             await self._write({**self._lease, "spec": spec})
             log.info("lease_released", lease=self.name)
@@ -288,7 +288,7 @@ class Elector:
 
     def _taken(self) -> dict[str, Any]:
         """Return the Lease as it is when we take it."""
-        now = microtime(time.time_ns())
+        now = format_microtime(time.time_ns())
         transitions = int(self._spec.get("leaseTransitions") or 0)
         is_change = bool(self._spec) and self.holder != self.identity_id
         spec = {**self._spec, "acquireTime": now, "leaseTransitions": transitions + is_change}
@@ -296,7 +296,7 @@ class Elector:
 
     def _renewed(self, spec: dict[str, Any] | None = None) -> dict[str, Any]:
         seconds = max(1, round(self._duration_s))
-        ours = {"holderIdentity": self.identity_id, "leaseDurationSeconds": seconds, "renewTime": microtime(time.time_ns())}
+        ours = {"holderIdentity": self.identity_id, "leaseDurationSeconds": seconds, "renewTime": format_microtime(time.time_ns())}
         return {**self._lease, "spec": {**(self._spec if spec is None else spec), **ours}}
 
     async def _write(self, lease: dict[str, Any]) -> None:

@@ -18,12 +18,12 @@ import msgspec
 from baremetal_lb.kube.errors import ApiError, KubeError
 from baremetal_lb.kube.records import CONDITION_NAME, SERVICE
 from baremetal_lb.kube.resources import SERVICES
-from baremetal_lb.kube.times import timestamp
 from baremetal_lb.kube.transport import APPLY_PATCH, DEFAULT_TOTAL_S, MERGE_PATCH, Transport
 from baremetal_lb.model.condition import Condition
 from baremetal_lb.model.ids import Identity
 from baremetal_lb.model.json_text import UNDECODABLE
 from baremetal_lb.model.net import IPAddress
+from baremetal_lb.model.rfc3339 import format_time
 from baremetal_lb.model.views import ServiceView
 
 POOL_ANNOTATION = "ip-allocated-from-pool"
@@ -132,7 +132,7 @@ def _condition(condition: Condition, identity: Identity, service: ServiceView, n
         "status": status,
         "reason": condition.reason,
         "message": condition.message[:_MESSAGE_LIMIT],
-        "lastTransitionTime": timestamp(since_utc),
+        "lastTransitionTime": format_time(since_utc),
     }
     return value if condition.observed_generation is None else {**value, "observedGeneration": condition.observed_generation}
 

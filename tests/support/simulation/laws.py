@@ -4,10 +4,10 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.apiserver.messages import Request
 from baremetal_lb.apiserver.server import ApiServer
 from baremetal_lb.model.ids import BAREMETAL_LB
+from baremetal_lb.model.rfc3339 import parse_time
 from baremetal_lb.model.time import SECOND
 
 SERVICES = ("", "services")
@@ -29,7 +29,7 @@ def ips_of(service: dict[str, Any]) -> list[str]:
 
 def _held_until(spec: dict[str, Any]) -> int:
     """Return until when an entry without users is held (ns since the epoch); 0 when it is for nobody."""
-    return parse_timestamp(spec["heldFor"]["until"]) if "heldFor" in spec else 0
+    return parse_time(spec["heldFor"]["until"]) if "heldFor" in spec else 0
 
 
 def sharing_key(service: dict[str, Any]) -> str:

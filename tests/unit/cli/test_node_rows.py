@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from baremetal_lb.api.times import parse_timestamp
 from baremetal_lb.cli.node import lease_age, rows_of
 from baremetal_lb.cli.offline import read_cluster
 from baremetal_lb.model.ids import BAREMETAL_LB
+from baremetal_lb.model.rfc3339 import parse_time
 from baremetal_lb.model.roster import InterfaceFacts, Member, Roster
 from tests.support.objects import HOME, service
 
@@ -59,4 +59,4 @@ def test_a_line_counts_the_ips_that_the_node_announces_and_its_sessions():
 
 @pytest.mark.parametrize(("seconds", "text"), [(-3, "0s"), (1, "1s"), (119, "119s"), (125, "2m"), (7300, "2h"), (3 * 86400, "3d")])
 def test_ages_are_written_as_kubectl_does(seconds, text):
-    assert lease_age(RENEWED, now_utc=parse_timestamp(RENEWED) + seconds * 10**9) == text
+    assert lease_age(RENEWED, now_utc=parse_time(RENEWED) + seconds * 10**9) == text

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from baremetal_lb.cli.peer import Row, app, rows_of, spec_of, up_down
-from baremetal_lb.kube.times import microtime
+from baremetal_lb.model.rfc3339 import format_microtime
 from baremetal_lb.model.time import HOUR, SECOND
 
 DAY = 24 * HOUR
@@ -66,7 +66,7 @@ def test_lines_come_by_peer_and_node_whatever_the_order_of_the_objects():
     ],
 )
 def test_times_are_written_as_routers_write_them(age, text):
-    assert up_down(microtime(NOW - age), now_utc=NOW) == text
+    assert up_down(format_microtime(NOW - age), now_utc=NOW) == text
 
 
 @pytest.mark.parametrize(("since", "text"), [(None, "never"), ("yesterday", "-")])
