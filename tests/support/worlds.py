@@ -51,9 +51,21 @@ ODDITIES = (
         "deleting",
         "families",
     ),
-    *("no ledger", "foreign entry", "other pool", "made anew", "nobody there", "held", "no end", "other agreement", "unsorted"),
+    *(
+        "no ledger",
+        "foreign entry",
+        "other pool",
+        "made anew",
+        "made anew twice",
+        "nobody there",
+        "held",
+        "no end",
+        "other agreement",
+        "unsorted",
+    ),
     *("other status", "no status", "proxy", "other annotation", "condition", "no endpoints", "not ready", "ignore label", "namespace"),
 )
+OFTEN = ("sharing", "sharing", "local", "weights", "preemption", "held", "made anew", "retain", "bgp", "bgp", "dead", "other pool")
 DUAL_STACK = (FamilyPolicy.REQUIRE_DUAL_STACK, FamilyPolicy.PREFER_DUAL_STACK)
 ENDS = (NOW + 5 * SECOND, NOW + 50 * SECOND, NOW + 1, NOW, NOW - 1)
 
@@ -66,9 +78,9 @@ def _service(chance: Chance, name: str, lb_class: str) -> ServiceView:
         name,
         families,
         policy=policy,
-        ips=chance.odd("wish", None, None, *WISHES),
-        spec_load_balancer_ip=chance.odd("field", None, None, *WISHES[:3]),
-        wants_pool=chance.odd("pool", None, "a", "b", "nowhere"),
+        ips=chance.odd("wish", None, *(None,) * 5, *WISHES),
+        spec_load_balancer_ip=chance.odd("field", None, *(None,) * 3, *WISHES[:3]),
+        wants_pool=chance.odd("pool", None, None, "a", "b", "nowhere"),
         shares=chance.odd("sharing", None, "k", "k", "k", "k", "l", ""),
         ports=chance.one("TCP/80", "TCP/81", "UDP/53 TCP/82"),
         local=chance.odd("local", None, "app=web", ""),
@@ -76,11 +88,11 @@ def _service(chance: Chance, name: str, lb_class: str) -> ServiceView:
         created_utc=chance.one(1, 2, 3, 0),
         labels=chance.one({}, {"tier": "gold"}),
         external_ips=chance.odd("external", (), ("198.51.100.2",), ("203.0.113.1", "rubbish")),
-        load_balancer_class=chance.odd("class", lb_class or None, "other", None),
-        type=chance.odd("type", "LoadBalancer", "ClusterIP"),
-        is_deleting=chance.odd("deleting", False, True),
+        load_balancer_class=chance.odd("class", lb_class or None, lb_class or None, "other", None),
+        type=chance.odd("type", *("LoadBalancer",) * 3, "ClusterIP"),
+        is_deleting=chance.odd("deleting", False, False, True),
     )
-    return replace(view, cluster_ips=chance.odd("headless", view.cluster_ips, ("None",), ()))
+    return replace(view, cluster_ips=chance.odd("headless", *(view.cluster_ips,) * 4, ("None",), ()))
 
 
 def _users(chance: Chance, views: list[ServiceView]) -> dict[str, object]:
@@ -93,6 +105,8 @@ def _users(chance: Chance, views: list[ServiceView]) -> dict[str, object]:
     for key in keys:
         is_there = key in there and chance.odd("made anew", True, False)
         found.append(entry_service(there[key]) if is_there else EntryService(key, f"uid-of-old-{key}"))
+        if chance.odd("made anew twice", False, True):
+            found.append(EntryService(key, f"uid-of-older-{key}"))
     if "unsorted" not in chance.on:
         found.sort(key=lambda user: (user.key, user.uid))
     first = next((there[user.key] for user in found if user.key in there), None)
@@ -143,10 +157,10 @@ def _slice(chance: Chance, key: ObjectKey, family: Family) -> EndpointSliceView:
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[ClusterObjects, SettleOptions]:
     """Draw a cluster, and as which install and when it is looked at."""
-    chance = Chance(draw, ODDITIES)
+    chance = Chance(draw, (*ODDITIES, *OFTEN))
     lb_class = "ours" if "our class" in chance.on else ""
     views = [_service(chance, name, lb_class) for name in chance.some(NAMES, least=chance.one(0, 3, 5), most=6)]
-    taken = [] if "no ledger" in chance.on else chance.some(ADDRESSES, least=chance.one(0, 4), most=6)
+    taken = [] if "no ledger" in chance.on else chance.some(ADDRESSES, least=chance.one(0, 3, 5), most=7)
     ledger = tuple(_entry(chance, address, views) for address in taken)
     there = around.nodes(chance)
     cluster = ClusterObjects(
