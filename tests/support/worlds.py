@@ -5,13 +5,14 @@ IPs that are held, for them and for others, for a while still and for too long; 
 something where the ledger says nothing at all (adoption).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from baremetal_lb.ipam.sharing import backend_key, entry_service, sharing_key
 from baremetal_lb.model.ids import ObjectKey
-from baremetal_lb.model.net import AddressRange, Family, IPAddress
+from baremetal_lb.model.net import AddressRange, Family, IPAddress, parse_address
 from baremetal_lb.model.time import SECOND
 from baremetal_lb.model.views import (
     ConditionView,
@@ -28,7 +29,7 @@ from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
 from tests.support import worlds_configuration as around
 from tests.support.chance import Chance
 from tests.support.ipam_world import service
-from tests.support.worlds_configuration import ADDRESSES, NODES
+from tests.support.worlds_configuration import ADDRESSES, NODES, V4, V6
 
 NOW = 10**9 * SECOND
 NAMES = tuple(f"{namespace}/s{number}" for namespace in ("default", "other") for number in (1, 2, 3, 4))
@@ -36,36 +37,20 @@ KEYS = tuple(ObjectKey(*name.split("/")) for name in NAMES)
 WISHES = ("198.51.100.1", "203.0.113.1", "192.0.3.0", "2001:db8:a::1", "198.51.100.0,2001:db8:a::", "198.51.100.0,198.51.100.1", "rubbish")
 ODDITIES = (
     *around.ODDITIES,
-    *(
-        "class",
-        "our class",
-        "type",
-        "wish",
-        "field",
-        "pool",
-        "sharing",
-        "local",
-        "announcer",
-        "external",
-        "headless",
-        "deleting",
-        "families",
-    ),
-    *(
-        "no ledger",
-        "foreign entry",
-        "other pool",
-        "made anew",
-        "made anew twice",
-        "nobody there",
-        "held",
-        "no end",
-        "other agreement",
-        "unsorted",
-    ),
+    *("class", "our class", "type", "wish", "field", "pool", "sharing", "together", "local", "announcer"),
+    *("external", "headless", "deleting", "families", "no ledger", "foreign entry", "other pool", "made anew"),
+    *("made anew twice", "nobody there", "held", "no end", "other agreement", "unsorted"),
     *("other status", "no status", "proxy", "other annotation", "condition", "no endpoints", "not ready", "ignore label", "namespace"),
 )
-OFTEN = ("sharing", "sharing", "local", "weights", "preemption", "held", "made anew", "retain", "bgp", "bgp", "dead", "other pool")
+OFTEN = (
+    *("sharing", "sharing", "local", "weights", "weights", "preemption", "preemption", "held", "made anew", "retain", "no ledger"),
+    *("bgp",) * 4,
+    *("drained", "exclude label", "ignore label", "all addresses", "external", "few interfaces", "other status"),
+    *("together", "together", "together"),
+)
+"""Drawn more often than others: what most of the rules are about."""
+GIVEN = tuple(zip(map(parse_address, V4[:2] + V4[3:5]), map(parse_address, V6[:4]), strict=True))
+"""Pairs of both families, of pools a and b, as ranges of theirs begin."""
 DUAL_STACK = (FamilyPolicy.REQUIRE_DUAL_STACK, FamilyPolicy.PREFER_DUAL_STACK)
 ENDS = (NOW + 5 * SECOND, NOW + 50 * SECOND, NOW + 1, NOW, NOW - 1)
 
@@ -92,6 +77,9 @@ def _service(chance: Chance, name: str, lb_class: str) -> ServiceView:
         type=chance.odd("type", *("LoadBalancer",) * 3, "ClusterIP"),
         is_deleting=chance.odd("deleting", False, False, True),
     )
+    if chance.odd("together", False, True, True):  # fit to share, and only where all have endpoints
+        together = service(name, "4", shares="k", local="app=web", ports=f"TCP/{9000 + NAMES.index(name)}")
+        view = replace(together, created_utc=view.created_utc, load_balancer_class=lb_class or None)
     return replace(view, cluster_ips=chance.odd("headless", *(view.cluster_ips,) * 4, ("None",), ()))
 
 
@@ -131,6 +119,18 @@ def _entry(chance: Chance, address: IPAddress, views: list[ServiceView]) -> Ledg
     return replace(entry, held_for=chance.odd("no end", held, None))
 
 
+def _given(chance: Chance, views: list[ServiceView]) -> Iterator[LedgerEntry]:
+    """Yield entries as a controller leaves them: to some Services an IP of each of their families, of one pool."""
+    pairs = list(GIVEN)
+    for view in views:
+        if pairs and chance.one(True, True, False):
+            pair, announcer = pairs.pop(0), chance.one(None, *NODES)
+            agreed = (sharing_key(view), backend_key(view) or "")
+            for address in pair if len(view.families) == 2 else pair[view.families == (Family.IPV6,) :][:1]:
+                pool = "a" if pair in GIVEN[:2] else "b"
+                yield LedgerEntry(address, "us", pool, (entry_service(view),), *agreed, announcer=announcer, since_utc=1)
+
+
 def _with_status(chance: Chance, view: ServiceView, ledger: tuple[LedgerEntry, ...]) -> ServiceView:
     """Return a Service with its status: what the ledger gives it, none, or something else."""
     its_own = tuple(entry for entry in ledger if entry.has_service(view.uid) and entry.owner == "us")
@@ -161,7 +161,9 @@ def worlds(draw: st.DrawFn) -> tuple[ClusterObjects, SettleOptions]:
     lb_class = "ours" if "our class" in chance.on else ""
     views = [_service(chance, name, lb_class) for name in chance.some(NAMES, least=chance.one(0, 3, 5), most=6)]
     taken = [] if "no ledger" in chance.on else chance.some(ADDRESSES, least=chance.one(0, 3, 5), most=7)
-    ledger = tuple(_entry(chance, address, views) for address in taken)
+    given = tuple(_given(chance, views)) if "no ledger" not in chance.on and chance.one(False, True) else ()
+    others = (address for address in taken if address not in {entry.address for entry in given})
+    ledger = given + tuple(_entry(chance, address, views) for address in others)
     there = around.nodes(chance)
     cluster = ClusterObjects(
         around.configuration(chance),

@@ -87,8 +87,8 @@ def _pool(chance: Chance, name: str) -> Pool:
 
 
 def _l2(chance: Chance, name: str) -> L2Advertisement:
-    weights = chance.some(NODES, most=3) if "weights" in chance.on else []
-    preemption = chance.odd("preemption", PreemptionPolicy.NEVER, PreemptionPolicy.DELAYED)
+    weights = chance.some(NODES, least=2, most=3) if {"weights", "preemption"} & chance.on else []
+    preemption = PreemptionPolicy.DELAYED if "preemption" in chance.on else PreemptionPolicy.NEVER
     return L2Advertisement(
         name,
         pools=chance.odd("l2 pools", None, frozenset({"a"}), frozenset({"b", "c"})),
