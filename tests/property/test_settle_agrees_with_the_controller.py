@@ -24,7 +24,7 @@ from tests.support.worlds import worlds
 
 ENDS_MAX = 3
 """Ends of holds that a controller is followed over."""
-THOROUGH = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @given(worlds())
