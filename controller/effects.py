@@ -129,8 +129,16 @@ class ServiceEffects:
         successor = self._judge(verdict.key)
         if successor.changes is not None:
             self._world.reserve(successor.changes)
+            self._hand_over(meant)
         if successor.service is not None or successor.gone:
             self._dirty.agenda.mark(verdict.key)
+
+    def _hand_over(self, meant: list["_Release"]) -> None:
+        """Let what the successor reserves of released IPs be a change of the entries that stand there still, not entries of their own."""
+        for release in meant:
+            taken = self._world.ledger.entry(release.before.address)
+            if release.after is None and taken is not None:
+                self._world.put(replace(taken, uid=release.before.uid, resource_version=release.before.resource_version))
 
     async def _take_steps(self, service: ServiceView, verdict: Verdict, changes: ServiceChanges) -> int:
         is_restoration = not any(not isinstance(step, StatusStep) for step in changes.steps) and self._is_contested(service)

@@ -69,13 +69,12 @@ class Announcer:
         on_links: Callable[[tuple[LinkFacts, ...]], None] | None = None,
         on_conflict: Callable[[IPAddress, Mac, str], None] | None = None,
         on_answer: Callable[[IPAddress, Mac, str], None] = lambda _ip, _mac, _interface: None,
-        templates: Templates | None = None,
     ) -> None:
         self._options = options or AnnouncerOptions()
         self._on_links = on_links
         self._on_conflict, self._on_answer = on_conflict, on_answer
         self._counters = AnnouncerCounters()
-        self._templates = templates
+        self._templates: Templates | None = None
         self._announced: dict[IPAddress, frozenset[str] | None] = {}
         self._interfaces: dict[int, AnnouncingInterface] = {}
         self._links: tuple[LinkFacts, ...] = ()
@@ -87,8 +86,7 @@ class Announcer:
 
     async def __aenter__(self) -> Self:
         _require_capability()
-        if self._templates is None:
-            self._templates = await build_templates()
+        self._templates = await build_templates()
         async with AsyncExitStack() as stack:
             stack.callback(self._close)
             await stack.enter_async_context(LinkMonitor(self._on_table, self._counters))

@@ -41,19 +41,10 @@ _MOST_UNSENT = 4 << 20
 class BgpEngine:
     """Keeps ExaBGP's sessions and routes as wanted, from ``run`` on. ``on_change`` is called when ``states`` or ``problem`` may differ."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        on_change: Callable[[], None],
-        clock: Callable[[], int] = time.monotonic_ns,
-        clock_utc: Callable[[], int] = time.time_ns,
-        helper: str | None = None,
-    ) -> None:
+    def __init__(self, directory: Path, *, on_change: Callable[[], None]) -> None:
         self._directory = directory
         self._on_change = on_change
-        self._clock, self._clock_utc = clock, clock_utc
-        self._driver = Driver(helper or f"{sys.executable} -m baremetal_lb.engine.relay")
+        self._driver = Driver(f"{sys.executable} -m baremetal_lb.engine.relay")
         self._writer: asyncio.StreamWriter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -104,11 +95,11 @@ class BgpEngine:
 
     def want_sessions(self, sessions: Mapping[str, SessionSpec]) -> None:
         """Keep exactly these sessions."""
-        self._apply(self._driver.want_sessions(sessions, now=self._clock(), now_utc=self._clock_utc()))
+        self._apply(self._driver.want_sessions(sessions, now=time.monotonic_ns(), now_utc=time.time_ns()))
 
     def want_routes(self, peer: str, rib: Rib) -> None:
         """Have this peer hold exactly these routes."""
-        self._apply(self._driver.want_routes(peer, rib, now=self._clock()))
+        self._apply(self._driver.want_routes(peer, rib, now=time.monotonic_ns()))
 
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost. Ends when cancelled."""
@@ -132,13 +123,13 @@ class BgpEngine:
     async def _drain(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             text = line.decode("utf-8", "replace").rstrip("\r\n")
-            self._apply(self._driver.line(text, now=self._clock(), now_utc=self._clock_utc()))
+            self._apply(self._driver.line(text, now=time.monotonic_ns(), now_utc=time.time_ns()))
 
     def _disconnect(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        self._apply(self._driver.disconnected(now=self._clock()))
+        self._apply(self._driver.disconnected(now=time.monotonic_ns()))
 
     def _apply(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -165,14 +156,14 @@ class BgpEngine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        now = self._clock()
+        now = time.monotonic_ns()
         deadline = self._driver.deadline(now=now)
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_later(max(deadline - now, 0) / SECOND, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._apply(self._driver.tick(now=self._clock()))
+        self._apply(self._driver.tick(now=time.monotonic_ns()))
 
     async def _write_config(self, effect: WriteConfig) -> None:
         refused, particulars = None, ""
@@ -192,7 +183,7 @@ class BgpEngine:
             with contextlib.suppress(OSError):
                 trial.unlink(missing_ok=True)
         self._writing = None
-        self._apply(self._driver.config_written(refused, particulars, now=self._clock(), now_utc=self._clock_utc()))
+        self._apply(self._driver.config_written(refused, particulars, now=time.monotonic_ns(), now_utc=time.time_ns()))
 
 
 def _write_private(path: Path, text: str) -> None:

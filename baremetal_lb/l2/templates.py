@@ -21,7 +21,6 @@ from baremetal_lb.model.net import Mac
 from baremetal_lb.packet import arp, ethernet, ndp
 from baremetal_lb.packet.checksum import complement, word_sum
 
-ADVERTISEMENT_LENGTH = 86
 ICMP_LENGTH = 32
 _ZERO = bytes(6)
 

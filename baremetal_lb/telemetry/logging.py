@@ -33,7 +33,6 @@ from baremetal_lb.telemetry.event_table import FROM_STRANGERS
 from baremetal_lb.telemetry.rate_limit import RateLimit
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-FORMATS = ("json", "console")
 SECRET_WORDS = ("password", "passwd", "secret", "token", "authorization", "credential", "private_key")
 REDACTED = "[redacted]"
 

@@ -14,12 +14,11 @@ from speaker.reasons import SilenceReason
 from tests.support.known_differences import (
     is_known_at_rest,
     is_known_before,
-    is_known_never_to_rest,
     is_known_of_settled,
     is_known_of_speakers,
     is_known_of_step,
 )
-from tests.support.resting import Controller, Restless, quick_time, speaker_on
+from tests.support.resting import Controller, quick_time, speaker_on
 from tests.support.worlds import worlds
 
 ENDS_MAX = 3
@@ -34,7 +33,7 @@ def test_settle_and_controller_come_to_the_same(world):
     assume(not is_known_before(cluster, options))  # known: 5, known: 9
     with quick_time() as loop:
         controller = Controller(cluster, options)
-        run(loop, controller.begin_term(), cluster)
+        loop.run_until_complete(controller.begin_term())
         settled = settle(cluster, options=options)
         assert_same(controller, settled, cluster)
         for _ in range(ENDS_MAX):
@@ -43,7 +42,7 @@ def test_settle_and_controller_come_to_the_same(world):
                 return
             options = replace(options, now_utc=min(ends))
             controller.now_utc = options.now_utc
-            run(loop, controller.rest(), cluster)
+            loop.run_until_complete(controller.rest())
             settled = settle(at_rest(cluster, settled), options=options)
             assert_same(controller, settled, cluster)
 
@@ -77,15 +76,6 @@ def test_settling_what_is_settled_changes_nothing(world):
     assume(not is_known_of_settled(settled, cluster, again))  # known: 3, known: 4, known: 6, known: 7
     assert again.entries == settled.entries
     assert views(again) == views(settled)
-
-
-def run(loop, work, cluster):
-    """Do something that comes to rest."""
-    try:
-        loop.run_until_complete(work)
-    except Restless:
-        assume(not is_known_never_to_rest(cluster))  # known: 2
-        raise
 
 
 def at_rest(cluster, settled):

@@ -37,17 +37,6 @@ def _is_of_two_gone(entry: LedgerEntry, cluster: ClusterObjects) -> bool:
     return len(gone) != len(set(gone)) and pool is not None and pool.retain_for > 0
 
 
-def is_known_never_to_rest(cluster: ClusterObjects) -> bool:
-    """Tell whether the ledger has an IP for a Service that was made anew, of a pool that holds nothing (known: 2)."""
-    uids = {view.key: view.uid for view in cluster.services}
-    for entry in cluster.entries:
-        pool = cluster.configuration.pool_of(entry.address)
-        is_made_anew = any(uids.get(user.key, user.uid) != user.uid for user in entry.services)
-        if pool is not None and not pool.retain_for and is_made_anew:
-            return True
-    return False
-
-
 def is_known_of_speakers(cluster: ClusterObjects, options: SettleOptions) -> bool:
     """Tell whether an external IP that may be advertised is in the ledger of another install (known: 8)."""
     if not any(ServiceAddresses.EXTERNAL in each.service_addresses for each in cluster.configuration.bgp_advertisements):

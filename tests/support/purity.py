@@ -5,20 +5,21 @@ Everything is pure unless it is listed as impure; and what is listed must be so.
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-OUTSIDE = frozenset({
-    "aiohttp", "asyncio", "click", "concurrent", "ctypes", "fcntl", "gc", "getpass", "glob", "http", "importlib", "io", "kubernetes",
-    "locale", "logging", "mmap", "multiprocessing", "os", "pathlib", "platform", "prometheus_client", "pty", "pwd", "pydantic", "random",
-    "readline", "resource", "rich", "scapy", "secrets", "select", "selectors", "shutil", "signal", "socket", "ssl", "structlog",
-    "subprocess", "tempfile", "termios", "threading", "time", "typer", "urllib.request",
+INSIDE = frozenset({
+    "__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "csv",
+    "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "html",
+    "ipaddress", "itertools", "json", "keyword", "math", "msgspec", "numbers", "operator", "re", "sortedcontainers", "statistics", "string",
+    "struct", "sys", "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid", "weakref", "yaml", "zlib",
 })  # fmt: skip
-"""Modules that do input or output, read a clock, roll dice, or belong to the edge."""
+"""Libraries that pure modules may import; a library that is not here is of the outside until somebody has thought about it."""
 READS = frozenset({
     "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
-    "sys.argv", "sys.exit", "sys.stdin", "sys.stdout", "sys.stderr", "uuid.getnode", "uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7",
-    "breakpoint", "input", "open", "print",
+    "sys.argv", "sys.exit", "sys.modules", "sys.path", "sys.stdin", "sys.stdout", "sys.stderr", "uuid.getnode", "uuid.uuid1", "uuid.uuid4",
+    "uuid.uuid6", "uuid.uuid7", "__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print",
 })  # fmt: skip
 """Functions and values of modules that are pure otherwise, and of no module at all."""
 
@@ -36,13 +37,9 @@ class Impurity:
 
 
 def impurities(module: str, source: str, *, allowed: frozenset[str] = frozenset()) -> tuple[Impurity, ...]:
-    """Return what a module's source reaches outside for; ``allowed`` are members of OUTSIDE that it may import."""
+    """Return what a module's source reaches outside for; ``allowed`` may be imported beside INSIDE, such as packages of ours."""
     tree = ast.parse(source)
-    found = [
-        Impurity(module, line, f"imports {outside}")
-        for line, name in _imports(tree)
-        if (outside := _outside(name)) and outside not in allowed
-    ]
+    found = [Impurity(module, line, f"imports {told}") for line, name, told in _imports(tree) if not _is_of(name, INSIDE | allowed)]
     names = dict(_names(tree))
     found += [
         Impurity(module, node.lineno, f"reads {read}")
@@ -67,6 +64,29 @@ def expanded(lines: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{package}.{name}" for line in lines for package, _, names in [line.partition(": ")] for name in names.split())
 
 
+def allowed_in(module: str, allowed: Iterable[str]) -> frozenset[str]:
+    """Return the libraries that lines ``"package: library"`` allow a module."""
+    return frozenset(
+        name for line in allowed for package, _, names in [line.partition(": ")] if _is_of(module, {package}) for name in names.split()
+    )
+
+
+def unused(allowed: Iterable[str], sources: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what lines ``"package: library"`` allow to no purpose, as sentences; ``sources`` are by module."""
+    return tuple(
+        f"{package} may import {library} and does not: take it off the list"
+        for line in allowed
+        for package, _, libraries in [line.partition(": ")]
+        for library in libraries.split()
+        if not any(
+            _is_of(name, {library})
+            for module, source in sources.items()
+            if _is_of(module, {package})
+            for _, name, _ in _imports(ast.parse(source))
+        )
+    )
+
+
 def verdicts(
     modules: Iterable[str], imported: Mapping[str, Iterable[str]], found: Mapping[str, tuple[Impurity, ...]], impure: frozenset[str]
 ) -> tuple[str, ...]:
@@ -83,18 +103,19 @@ def verdicts(
     return tuple(wrong)
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Yield line, full name and the module as it is written, of each import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            yield from ((node.lineno, alias.name, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            yield from ((node.lineno, f"{node.module}.{alias.name}", node.module) for alias in node.names)
 
 
-def _outside(name: str) -> str:
-    """Return the member of OUTSIDE that an imported name is, or is of; "" where it is none."""
+def _is_of(name: str, libraries: AbstractSet[str]) -> bool:
+    """Tell whether a full name is one of these libraries, or of one."""
     parts = name.split(".")
-    return next((head for end in range(1, len(parts) + 1) if (head := ".".join(parts[:end])) in OUTSIDE), "")
+    return any(".".join(parts[:end]) in libraries for end in range(1, len(parts) + 1))
 
 
 def _names(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -107,11 +128,9 @@ def _names(tree: ast.Module) -> Iterator[tuple[str, str]]:
             )
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
-    for node in ast.walk(tree):  # what a module calls by a builtin's name itself is no builtin
+    for node in tree.body:  # what a module defines by a builtin's name is no builtin in it; a method or an argument hides it nowhere else
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, f".{node.name}"
-        elif isinstance(node, ast.arg):
-            yield node.arg, f".{node.arg}"
 
 
 def _resolved(node: ast.expr, names: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from typing import cast
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
-from tests.support.purity import expanded, impurities, source_of, verdicts
+from tests.support.purity import allowed_in, expanded, impurities, source_of, unused, verdicts
 
 
 class PureContract(Contract):
@@ -20,19 +20,11 @@ class PureContract(Contract):
         """Read all modules of ours and compare them with the list."""
         roots = tuple(self.session_options["root_packages"])
         modules = {name for name in graph.modules if name.partition(".")[0] in roots}
-        libraries = [line.partition(": ") for line in cast("list[str]", self.allowed or [])]
-        found = {
-            name: impurities(
-                name,
-                source_of(name, Path.cwd()),
-                allowed=frozenset(
-                    word for package, _, words in libraries if f"{name}.".startswith(f"{package}.") for word in words.split()
-                ),
-            )
-            for name in modules
-        }
+        sources = {name: source_of(name, Path.cwd()) for name in sorted(modules)}
+        allowed = cast("list[str]", self.allowed or [])
+        found = {name: impurities(name, source, allowed=allowed_in(name, allowed).union(roots)) for name, source in sources.items()}
         imported = {name: graph.find_modules_directly_imported_by(name) for name in modules}
-        wrong = verdicts(modules, imported, found, expanded(cast("list[str]", self.impure)))
+        wrong = verdicts(modules, imported, found, expanded(cast("list[str]", self.impure))) + unused(allowed, sources)
         return ContractCheck(kept=not wrong, metadata={"wrong": wrong})
 
     def render_broken_contract(self, check: ContractCheck) -> None:

@@ -24,11 +24,11 @@ A, B = key_of("a"), key_of("b")
 class Cluster:
     """A full pool, whose addresses a Service of the name ``a`` had that is gone; the API is a dictionary."""
 
-    def __init__(self, *addresses):
+    def __init__(self, *addresses, retain_for=60):
         self.stored, self.written, self.during_update, self.failures = {}, [], lambda: None, set()
         self.dirty = Dirty("us", "")
         self.world = self.dirty.world
-        self.dirty.configuration_changed(Configuration((pool("p", "198.51.100.0/32", "2001:db8::/128", retain_for=60),)))
+        self.dirty.configuration_changed(Configuration((pool("p", "198.51.100.0/32", "2001:db8::/128", retain_for=retain_for),)))
         for address in addresses:
             self.keep(LedgerEntry(address, "us", "p", (EntryService(A, "old"),)), "1")
             self.world.confirm(self.stored[address])
@@ -61,8 +61,9 @@ class Cluster:
             self.dirty.agenda.done(key)
 
 
-async def test_in_a_full_pool_the_ip_is_handed_over_in_one_write_whoever_waits_for_it():
-    cluster = Cluster(V4)
+@pytest.mark.parametrize("retain_for", [60, 0], ids=["held", "held for nobody"])
+async def test_in_a_full_pool_the_ip_is_handed_over_in_one_write_whoever_waits_for_it(retain_for):
+    cluster = Cluster(V4, retain_for=retain_for)
     cluster.world.see_service(service("b", created_utc=1))
     cluster.world.see_service(service("a", uid="new", created_utc=9))
     cluster.dirty.waiting.put(B, cluster.judge(B).wait)

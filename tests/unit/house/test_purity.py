@@ -2,17 +2,25 @@
 
 import pytest
 
-from tests.support.purity import expanded, impurities, verdicts
+from tests.support.purity import allowed_in, expanded, impurities, unused, verdicts
 
 REACHES = {
     "a module of the outside": ("import socket", "imports socket"),
     "a part of one": ("from urllib.request import urlopen", "imports urllib.request"),
     "one under another name": ("import time as clock", "imports time"),
+    "a library that nobody has thought about": ("import sqlite3", "imports sqlite3"),
+    "a part of a library whose other part is pure": ("from urllib import request", "imports urllib"),
     "one within a function": ("def f():\n    import os", "imports os"),
     "a clock of datetime": ("from datetime import datetime\ndatetime.now()", "reads datetime.datetime.now"),
     "the same under another name": ("import datetime as d\nnow = d.datetime.utcnow", "reads datetime.datetime.utcnow"),
     "today": ("from datetime import date as day\nday.today()", "reads datetime.date.today"),
     "a file": ("open('x')", "reads open"),
+    "a file, beside a method of that name": ("class Door:\n    def open(self): ...\nopen('x')", "reads open"),
+    "a clock, beside an argument of that name": (
+        "from datetime import datetime\ndef f(datetime): ...\ndatetime.now()",
+        "reads datetime.datetime.now",
+    ),
+    "a module by its name in a text": ("__import__('os')", "reads __import__"),
     "the terminal": ("import sys\nsys.stdout.write('x')", "reads sys.stdout"),
 }
 PURE = {
@@ -21,7 +29,6 @@ PURE = {
     "byte order": "import sys\nsys.byteorder",
     "a function of that name": "def open(x): ...\nopen(1)",
     "a method of that name": "door.open()",
-    "a module of ours of that name": "from baremetal_lb.model import time",
 }
 
 
@@ -38,6 +45,19 @@ def test_what_is_pure_is_let_be(source):
 
 def test_a_library_may_be_allowed():
     assert impurities("pkg.one", "import pydantic\nimport os", allowed=frozenset({"pydantic"})) == impurities("pkg.one", "\nimport os")
+
+
+def test_a_module_of_ours_is_not_taken_for_a_library_of_its_name():
+    assert impurities("pkg.one", "from pkg.model import time", allowed=frozenset({"pkg"})) == ()
+
+
+def test_a_library_is_allowed_in_a_package_and_its_modules_only():
+    assert [allowed_in(name, ["p.api: yaml"]) for name in ("p.api", "p.api.parse", "p.apiserver")] == [{"yaml"}, {"yaml"}, frozenset()]
+
+
+def test_a_library_that_is_allowed_must_be_imported_there():
+    sources = {"p.api": "import yaml", "p.core": "import pydantic"}
+    assert unused(["p.api: yaml pydantic"], sources) == ("p.api may import pydantic and does not: take it off the list",)
 
 
 def judged(*listed, **sources):
