@@ -23,7 +23,10 @@ from tests.support.worlds import worlds
 
 ENDS_MAX = 3
 """Ends of holds that a controller is followed over."""
-THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+THOROUGH = settings(
+    max_examples=400, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+"""The same worlds each time: the search is wide, and a difference that nobody has seen yet is no fault of the change that meets it."""
 
 
 @given(worlds())
